@@ -1,0 +1,1 @@
+"""Compiled loops on plain arrays, one module per family; `_jit` owns the compiler flags."""

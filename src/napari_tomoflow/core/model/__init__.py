@@ -1,0 +1,12 @@
+"""The nouns: everything that passes between stages is one of these."""
+
+from napari_tomoflow.core.model.alignment import Alignment
+from napari_tomoflow.core.model.ctf_series import CtfSeries
+from napari_tomoflow.core.model.labels import Labels
+from napari_tomoflow.core.model.noun import Noun
+from napari_tomoflow.core.model.optics import Optics
+from napari_tomoflow.core.model.particle_set import ParticleSet
+from napari_tomoflow.core.model.tilt_series import TiltSeries
+from napari_tomoflow.core.model.tomogram import Tomogram
+
+__all__ = ["Alignment", "CtfSeries", "Labels", "Noun", "Optics", "ParticleSet", "TiltSeries", "Tomogram"]

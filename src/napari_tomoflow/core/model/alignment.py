@@ -1,0 +1,97 @@
+"""Noun: the geometry of a tilt series."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_tomoflow.core.model.noun import Noun, finite, flags, floats, per_item
+from napari_tomoflow.core.ops import geometry
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Alignment(Noun):
+    """Where every point of the specimen lies in every tilt image (`core.ops.geometry`). Legend: N tilts.
+
+    Attributes
+    ----------
+    tilt_deg, axis_deg, xtilt_deg : float64[N]
+        Rotation of each tilt, ``Rz(axis) · Ry(tilt) · Rx(xtilt)``. A single number stands for all.
+    shift_ang_yx : float64[N, 2]
+        Where the specimen's centre lies in each image, Å from the image centre.
+    kept : bool[N]
+        False for tilts that could not be aligned or are left out.
+    residual_ang : float64[N]
+        RMS disagreement of each tilt with the others, Å; NaN when not measured.
+    level_deg_yx : tuple of float
+        Rotations (about y, about x) already folded in to level the specimen; a record only.
+    centre_ang_zyx : tuple of float
+        Shift of the origin already folded in; a record only.
+    thickness_ang : float or None
+        Estimated thickness of the specimen.
+    """
+
+    tilt_deg: NDArray[np.float64]
+    axis_deg: NDArray[np.float64]
+    xtilt_deg: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    shift_ang_yx: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    kept: NDArray[np.bool_] = field(default_factory=lambda: np.array(True))
+    residual_ang: NDArray[np.float64] = field(default_factory=lambda: np.array(np.nan))
+    level_deg_yx: tuple[float, float] = (0.0, 0.0)
+    centre_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    thickness_ang: float | None = None
+
+    def __post_init__(self) -> None:
+        """Spread single values over all tilts and check counts."""
+        tilt_deg = floats(self.tilt_deg)
+        n = len(tilt_deg)
+        object.__setattr__(self, "tilt_deg", tilt_deg)
+        for name in ("axis_deg", "xtilt_deg", "residual_ang"):
+            object.__setattr__(self, name, floats(getattr(self, name), (n,)))
+        object.__setattr__(self, "shift_ang_yx", floats(self.shift_ang_yx, (n, 2)))
+        object.__setattr__(self, "kept", flags(self.kept, n))
+        per_item(
+            "Alignment", n, axis_deg=self.axis_deg, xtilt_deg=self.xtilt_deg, shift_ang_yx=self.shift_ang_yx,
+            kept=self.kept, residual_ang=self.residual_ang,
+        )  # fmt: skip
+        finite(
+            "Alignment", tilt_deg=self.tilt_deg, axis_deg=self.axis_deg, xtilt_deg=self.xtilt_deg,
+            shift_ang_yx=self.shift_ang_yx,
+        )  # fmt: skip
+
+    @property
+    def n_tilts(self) -> int:
+        """Number of tilts, the left-out ones counted too."""
+        return len(self.tilt_deg)
+
+    @property
+    def rotations(self) -> NDArray[np.float64]:
+        """R_i, float64[N, 3, 3], acting on (x, y, z)."""
+        return geometry.tilt_rotations(self.axis_deg, self.tilt_deg, self.xtilt_deg)
+
+    def image_from_sample(self) -> NDArray[np.float64]:
+        """Return the affine matrices float64[N, 3, 4] every stage uses; see `geometry.image_from_sample`."""
+        return geometry.image_from_sample(self.rotations, self.shift_ang_yx)
+
+    def project(self, points_ang_zyx: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Project points into every tilt: (Å from the image centre [N, P, 2] yx, depth in Å [N, P])."""
+        return geometry.project_points(self.image_from_sample(), points_ang_zyx)
+
+    def levelled(
+        self, level_deg_yx: tuple[float, float], centre_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> "Alignment":
+        """Fold a levelling ``L = Ry(level_y) · Rx(level_x)`` and a new centre into every tilt.
+
+        Points p of the old frame and p' of the new one obey p = L·p' + c.
+        """
+        level = geometry.rotation_y(level_deg_yx[0]) @ geometry.rotation_x(level_deg_yx[1])
+        rotations, shift_ang_yx, _ = geometry.fold_specimen(self.rotations, self.shift_ang_yx, level, centre_ang_zyx)
+        axis_deg, tilt_deg, xtilt_deg = geometry.tilt_angles(rotations)
+        return self.replace(
+            axis_deg=axis_deg,
+            tilt_deg=tilt_deg,
+            xtilt_deg=xtilt_deg,
+            shift_ang_yx=shift_ang_yx,
+            level_deg_yx=level_deg_yx,
+            centre_ang_zyx=centre_ang_zyx,
+        )

@@ -1,0 +1,109 @@
+"""A stage of the pipeline, described by its own function.
+
+A stage is one plain function ``f(*inputs, params=..., report=silent) -> result``. Its name, inputs,
+parameters, result and summary are read from the signature; the form, the command, the record, the
+docs page and the contract tests all come from the `Stage`.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_tomoflow.core.params import Params
+
+Allocate = Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]]
+"""``allocate(name, shape, dtype) -> array``: where a result that may exceed memory is put.
+
+The stage fills the array in order, in slabs along its first axis."""
+
+SERVICES = ("report", "allocate")
+"""Keyword arguments a stage may take from whoever runs it."""
+
+
+def in_memory(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Allocate a result in memory."""
+    return np.empty(shape, dtype)
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """One input of a stage: which noun, and whether the stage can do without it."""
+
+    kind: type
+    required: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline.
+
+    Attributes
+    ----------
+    name : str
+        Its name in all five places, e.g. ``reconstruct``.
+    version : int
+        Raised whenever the same input and parameters may give another result.
+    function : callable
+        The stage itself.
+    inputs : mapping of str to StageInput
+    params : type[Params]
+    result : type
+        The noun it returns.
+    summary : str
+        First line of the docstring.
+    cites : tuple of str
+        Papers the method is taken from.
+    services : frozenset of str
+        Which of `SERVICES` the function accepts.
+    """
+
+    name: str
+    version: int
+    function: Callable[..., Any]
+    inputs: Mapping[str, StageInput]
+    params: type[Params]
+    result: type
+    summary: str
+    cites: tuple[str, ...]
+    services: frozenset[str]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, version: int, cites: tuple[str, ...] = ()) -> Self:
+        """Describe ``f(*inputs, params=..., report=silent) -> Result``."""
+        hints = get_type_hints(function)
+        signature = inspect.signature(function).parameters
+        names = [name for name in signature if name not in SERVICES]
+        if names[-1:] != ["params"] or not issubclass(hints["params"], Params) or "report" not in signature:
+            raise TypeError(f"{function.__name__} must end in (params: <Params>, report: Report = silent).")
+        # A trailing underscore keeps a Python keyword usable as a function name: `import_`.
+        return cls(
+            name=function.__name__.rstrip("_").replace("_", "-"),
+            version=version,
+            function=function,
+            inputs={name: _input_of(name, hints[name]) for name in names[:-1]},
+            params=hints["params"],
+            result=hints["return"],
+            summary=(inspect.getdoc(function) or "").splitlines()[0],
+            cites=cites,
+            services=frozenset(SERVICES) & frozenset(signature),
+        )
+
+    def __call__(self, params: Params, inputs: Mapping[str, Any], **services: Any) -> Any:
+        """Run the function with those `services` it knows."""
+        known = {name: service for name, service in services.items() if name in self.services}
+        return self.function(**inputs, params=params, **known)
+
+
+def _input_of(name: str, hint: Any) -> StageInput:
+    """Read one input: ``Noun`` is required, ``Noun | None`` is not."""
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [arg for arg in get_args(hint) if arg is not NoneType]
+        if len(kinds) != 1:
+            raise TypeError(f"Input {name!r} must be one noun, or one noun or None; got {hint}.")
+        return StageInput(kinds[0], required=False)
+    return StageInput(hint, required=True)
