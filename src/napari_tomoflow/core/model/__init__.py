@@ -6,7 +6,20 @@ from napari_tomoflow.core.model.labels import Labels
 from napari_tomoflow.core.model.noun import Noun
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
+from napari_tomoflow.core.model.raw_stack import RawStack
+from napari_tomoflow.core.model.simulation import Simulation
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.model.tomogram import Tomogram
 
-__all__ = ["Alignment", "CtfSeries", "Labels", "Noun", "Optics", "ParticleSet", "TiltSeries", "Tomogram"]
+__all__ = [
+    "Alignment",
+    "CtfSeries",
+    "Labels",
+    "Noun",
+    "Optics",
+    "ParticleSet",
+    "RawStack",
+    "Simulation",
+    "TiltSeries",
+    "Tomogram",
+]

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Noun, finite, flags, floats, per_item
+from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.ops import geometry
 
 
@@ -58,6 +60,15 @@ class Alignment(Noun):
             "Alignment", tilt_deg=self.tilt_deg, axis_deg=self.axis_deg, xtilt_deg=self.xtilt_deg,
             shift_ang_yx=self.shift_ang_yx,
         )  # fmt: skip
+
+    @classmethod
+    def nominal(cls, series: TiltSeries) -> "Alignment":
+        """Take the geometry the microscope claims: nominal angles and axis, no shifts."""
+        if series.axis_deg is None:
+            raise DataError(
+                f"{series.name}: nobody said where the tilt axis is; run align, or import again with --axis-deg."
+            )
+        return cls(tilt_deg=series.tilt_deg, axis_deg=floats(series.axis_deg, (series.n_tilts,)), kept=series.kept)
 
     @property
     def n_tilts(self) -> int:
