@@ -13,14 +13,13 @@ Dynamo                      tdrot, tilt, narot   Aᵀ = Rz(narot) Rx(tilt) Rz(td
 EMAN2                       az, alt, phi         A = [Rz(az) Rx(alt) Rz(phi)]ᵀ       r + 90, t, p − 90
 ==========================  ===================  ==================================  =======================
 
-All functions take and return float64 arrays; angles in degrees of shape (P, 3) in the order of the
+scipy is imported where it is used: the nouns import this module, and listing the stages must stay
+cheap. All functions take and return float64 arrays; angles in degrees of shape (P, 3) in the order of the
 table, matrices of shape (P, 3, 3).
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
-
 from napari_tomoflow.core.ops.geometry import rotation_x, rotation_y, rotation_z
 
 Floats = NDArray[np.float64]
@@ -31,6 +30,8 @@ def matrices_from_quaternions(quaternions_xyzw: ArrayLike) -> Floats:
     quaternions = np.asarray(quaternions_xyzw, np.float64)
     if not len(quaternions):
         return np.zeros((0, 3, 3))
+    from scipy.spatial.transform import Rotation
+
     return np.asarray(Rotation.from_quat(quaternions).as_matrix())
 
 
@@ -39,6 +40,8 @@ def quaternions_from_matrices(matrices: ArrayLike) -> Floats:
     stacked = np.asarray(matrices, np.float64)
     if not len(stacked):
         return np.zeros((0, 4))
+    from scipy.spatial.transform import Rotation
+
     return np.asarray(Rotation.from_matrix(stacked).as_quat(canonical=True))
 
 

@@ -1,0 +1,55 @@
+"""One small, honest sample of every input a stage may take. A new noun gets its line here."""
+
+from functools import cache
+
+import numpy as np
+
+from napari_tomoflow.core.model import Alignment, RawStack, TiltSeries
+from napari_tomoflow.core.stages import STAGES
+
+# Parameters that make a stage small, or that it cannot do without.
+SMALL = {
+    "import": {"pixel_ang": 10.0},
+    "simulate": {"size_px": 64, "pixel_ang": 20.0, "n_tilts": 5},
+    "align": {},
+    "reconstruct": {"thickness_ang": 320.0},
+}
+
+
+def params_of(stage):
+    """Make parameters that keep `stage` to a few seconds."""
+    known = {spec.name for spec in stage.params.specs()}
+    return stage.params(**{name: value for name, value in SMALL.get(stage.name, {}).items() if name in known})
+
+
+@cache
+def _bead_images():
+    """Project 24 dense beads over 64 × 64 px, 21 tilts: enough for any stage to do its work."""
+    rng = np.random.default_rng(3)
+    points_zyx = rng.uniform(-1, 1, (24, 3)) * [60, 260, 260]
+    alignment = Alignment(tilt_deg=np.linspace(-50, 50, 21), axis_deg=5.0, shift_ang_yx=rng.normal(0, 20, (21, 2)))
+    centres_px = alignment.project(points_zyx)[0] / 10.0 + 32
+    y, x = np.mgrid[:64, :64]
+    images = np.zeros((21, 64, 64), np.float32)
+    for image, beads in zip(images, centres_px, strict=True):
+        for cy, cx in beads:
+            image -= 10 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * 1.6**2))
+    return images + rng.normal(0, 0.5, images.shape).astype(np.float32), alignment
+
+
+def inputs_of(stage):
+    """Make fresh inputs for `stage`, the optional ones too."""
+    images, alignment = _bead_images()
+    nouns = {
+        RawStack: lambda: RawStack(
+            name="TS", source="TS.mrc", images=images.copy(), tilt_deg=alignment.tilt_deg.copy()
+        ),
+        TiltSeries: lambda: TiltSeries(
+            name="TS", images=images.copy(), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
+        ),
+        Alignment: lambda: alignment.replace(),
+    }
+    return {name: nouns[given.kind]() for name, given in stage.inputs.items()}
+
+
+__all__ = ["STAGES", "inputs_of", "params_of"]
