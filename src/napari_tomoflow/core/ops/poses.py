@@ -20,6 +20,7 @@ table, matrices of shape (P, 3, 3).
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from napari_tomoflow.core.ops.geometry import rotation_x, rotation_y, rotation_z
 
 Floats = NDArray[np.float64]
