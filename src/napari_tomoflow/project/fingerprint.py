@@ -1,0 +1,60 @@
+"""Fingerprints: equal ones promise equal results, without reading a single pixel."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_tomoflow.core.errors import DataError, MissingError
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.project.files import plainly, portable
+from napari_tomoflow.project.record import Reference
+
+_LENGTH = 16
+"""Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
+
+
+def fingerprint(value: Any) -> str:
+    """Digest any JSON-able value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+
+
+def reference_to_file(path: Path, folder: Path, kind: str) -> Reference:
+    """Refer to a file outside the book by path, size and time of change.
+
+    Raises
+    ------
+    MissingError, DataError
+        There is no such file, or it is a folder.
+    """
+    if not path.exists():
+        raise MissingError(f"There is no file {path}; check the path.")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give a file in it.")
+    with plainly(path):
+        stat = path.stat()
+    facts = {"path": portable(path, folder), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return Reference(kind=kind, fingerprint=fingerprint(facts), **facts)
+
+
+def item_fingerprint(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, Reference]) -> str:
+    """Digest everything that decides the result of one item."""
+    sources = {name: reference.fingerprint for name, reference in inputs.items()}
+    return fingerprint([stage.name, stage.version, dict(params), sources])
+
+
+def stored_params(params: Params, folder: Path) -> dict[str, Any]:
+    """Write parameters as JSON values; paths so that they survive a move of the project."""
+    values: dict[str, Any] = params.model_dump(mode="json")
+    for name, value in params:
+        if isinstance(value, Path):
+            values[name] = portable(value, folder)
+    return values
+
+
+def referenced_files(params: Params, folder: Path) -> dict[str, Reference]:
+    """Refer to every file that a parameter names, so that a change of it is noticed."""
+    return {name: reference_to_file(value, folder, "File") for name, value in params if isinstance(value, Path)}

@@ -1,0 +1,122 @@
+"""Working on one item of a job, in this process or in another one."""
+
+import resource
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import DTypeLike, NDArray
+
+from napari_tomoflow.core.errors import Cancelled, TomoflowError
+from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.core.report import Report
+from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.project.book import load_noun
+from napari_tomoflow.project.files import plain
+from napari_tomoflow.project.record import Reference
+
+_READER_OPTIONS = ("angles", "mdoc", "order")
+"""Parameters of a stage that its reader of raw images takes rather than the stage itself."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that is needed to work on one item; fit to be sent to another process.
+
+    Attributes
+    ----------
+    project : pathlib.Path
+        Folder that paths are relative to.
+    input_folders : dict of str to pathlib.Path
+        Input → folder of the item that made it.
+    folder : pathlib.Path
+        Where results are put; a name that says they are not complete.
+    """
+
+    name: str
+    stage: Stage
+    params: Params
+    project: Path
+    inputs: Mapping[str, Reference]
+    input_folders: Mapping[str, Path]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an item ended: with outputs, with an error the person can mend, or with a bug and its traceback."""
+
+    seconds: float
+    peak_memory: int
+    outputs: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    bug: Exception | None = None
+    trace: str = ""
+
+
+def work_on(task: Task, report: Report) -> Outcome:
+    """Work on an item and leave its files in the task's folder, or nothing.
+
+    Raises
+    ------
+    Cancelled
+        The report asked for it.
+    """
+    begun_s = time.monotonic()
+    outputs: dict[str, str] = {}
+    error, bug, trace = "", None, ""
+    try:
+        outputs = _make(task, report)
+    except Cancelled:
+        raise
+    except TomoflowError as mendable:
+        error = str(mendable)
+    except OSError as refused:
+        error = str(plain(refused, task.folder))
+    except MemoryError as full:
+        error = f"{task.name} does not fit into memory ({full}); close other programs or work on smaller data."
+    except Exception as unforeseen:
+        bug, trace = unforeseen, traceback.format_exc()
+    finally:
+        if not outputs:
+            shutil.rmtree(task.folder, ignore_errors=True)
+    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace)
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory this process has had, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _make(task: Task, report: Report) -> dict[str, str]:
+    """Load the inputs, run the stage, save its result."""
+    from napari_tomoflow.io.mrc import allocate_mrc  # costs mrcfile and pandas
+    from napari_tomoflow.io.results import save
+
+    def allocate(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return allocate_mrc(task.folder / f"{name}.mrc", shape, dtype)
+
+    shutil.rmtree(task.folder, ignore_errors=True)
+    task.folder.mkdir()
+    inputs = {name: _load(task, name) for name in task.stage.inputs if name in task.inputs}
+    absent = {name: None for name in task.stage.inputs if name not in task.inputs}
+    result = task.stage(task.params, {**inputs, **absent}, report=report, allocate=allocate)
+    return save(result, task.folder)
+
+
+def _load(task: Task, name: str) -> Any:
+    """Load one input."""
+    kind = task.stage.inputs[name].kind
+    if kind is not RawStack:
+        return load_noun(kind, task.input_folders[name])
+    from napari_tomoflow.io.sources import read_raw_stack
+
+    options = {option: getattr(task.params, option) for option in _READER_OPTIONS if hasattr(task.params, option)}
+    return read_raw_stack((task.project / task.inputs[name].path).resolve(), **options)

@@ -1,0 +1,202 @@
+"""A job this process has the right to write: begun, continued, ended, every step on disk."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from napari_tomoflow.project.book import Project
+from napari_tomoflow.project.claims import claim_again, claim_number, host, marker, process_started
+from napari_tomoflow.project.files import plainly
+from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprint, stored_params
+from napari_tomoflow.project.items import Outcome, Task, peak_memory
+from napari_tomoflow.project.log import JobLog
+from napari_tomoflow.project.plan import Plan, Request
+from napari_tomoflow.project.record import ItemRecord, JobRecord, JobStatus, write_record
+from napari_tomoflow.project.software import software
+
+
+class OpenJob:
+    """A job that this process works on.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    record : JobRecord
+        As last written.
+    """
+
+    def __init__(self, project: Project, folder: Path, record: JobRecord) -> None:
+        self.folder = folder
+        self.record = record
+        self._project = project
+        self._log = JobLog(folder)
+
+    def tasks(self, request: Request) -> list[Task]:
+        """List what is left to do."""
+        left = [name for name, item in self.record.items.items() if item.status != "done"]
+        return [self._task(request, name) for name in left]
+
+    def take_up(self) -> None:
+        """Go on with a job that stopped: items that are done stay done, if their files are still there."""
+        self._clear()
+        items = {
+            name: item if _is_whole(item, self.folder / name) else ItemRecord(fingerprint=item.fingerprint)
+            for name, item in self.record.items.items()
+        }
+        self._write(items=items, status="running", error="", ended=None, **_signature())
+        self._log.add(f"taken up again by process {self.record.pid} on {self.record.host}")
+
+    def begin_item(self, name: str) -> None:
+        """Note that an item is being worked on."""
+        self._log.add(f"{name} started")
+        self._change_item(name, status="running")
+
+    def end_item(self, name: str, outcome: Outcome) -> None:
+        """Note how an item ended; only now do its files get their final name."""
+        seconds = round(outcome.seconds, 3)
+        if outcome.bug is not None:
+            self._log.add(f"{name} ended by a bug in the program; please report it with this file")
+            self._log.add_trace(outcome.trace)
+            self._change_item(name, status="failed", error=_bug_sentence(outcome.bug), seconds=seconds)
+        elif outcome.error:
+            self._log.add(f"{name} failed: {outcome.error}")
+            self._change_item(name, status="failed", error=outcome.error, seconds=seconds)
+        else:
+            self._publish(name)
+            self._log.add(f"{name} done in {outcome.seconds:.1f} s")
+            self._change_item(name, status="done", outputs=outcome.outputs, seconds=seconds)
+        self.record = self.record.replace(peak_memory=max(self.record.peak_memory or 0, outcome.peak_memory))
+
+    def end(self, status: JobStatus | None = None, bug: Exception | None = None) -> JobRecord:
+        """Note how the job ended; without a status, as its items did."""
+        self._clear()
+        items = {name: _ended(item, status) for name, item in self.record.items.items()}
+        done = sum(item.status == "done" for item in items.values())
+        if status is None:
+            status = "done" if done == len(items) else "partial" if done else "failed"
+        self._write(
+            items=items,
+            status=status,
+            error=_bug_sentence(bug) if bug else "",
+            ended=datetime.now(UTC),
+            peak_memory=max(self.record.peak_memory or 0, peak_memory()),
+        )
+        self._log.add(f"{status}: {done} of {len(items)} done")
+        return self.record
+
+    def _task(self, request: Request, name: str) -> Task:
+        inputs = self.record.inputs[name]
+        return Task(
+            name=name,
+            stage=request.stage,
+            params=request.params,
+            project=self._project.folder,
+            inputs=inputs,
+            input_folders={
+                given: self._project.job_folder(reference.job) / name
+                for given, reference in inputs.items()
+                if reference.job is not None
+            },
+            folder=self._partial(name),
+        )
+
+    def _partial(self, name: str) -> Path:
+        return self.folder / f"{name}.partial"
+
+    def _publish(self, name: str) -> None:
+        final = self.folder / name
+        with plainly(final):
+            # A process killed after this step and before its record leaves a result nobody refers to.
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(self._partial(name), final)
+
+    def _clear(self) -> None:
+        """Remove what unfinished items have left."""
+        for name in self.record.items:
+            shutil.rmtree(self._partial(name), ignore_errors=True)
+
+    def _change_item(self, name: str, **changes: Any) -> None:
+        item = self.record.items[name].model_copy(update={"error": "", **changes})
+        self._write(items={**self.record.items, name: item})
+
+    def _write(self, **changes: Any) -> None:
+        self.record = self.record.replace(**changes)
+        write_record(self.record, self.folder)
+
+
+def job_fingerprint(request: Request, plan: Plan, folder: Path) -> tuple[str, dict[str, str]]:
+    """Digest everything that decides the results of a job: as a whole, and of each item."""
+    params = stored_params(request.params, folder)
+    items = {name: item_fingerprint(request.stage, params, inputs) for name, inputs in plan.items.items()}
+    return fingerprint(items), items
+
+
+def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
+    """Make a new job; on failure nothing is left behind."""
+    whole, of_items = job_fingerprint(request, plan, project.folder)
+    with plainly(project.jobs_folder):
+        number, hidden = claim_number(project.jobs_folder)
+    params = stored_params(request.params, project.folder)
+    record = JobRecord(
+        number=number,
+        stage=request.stage.name,
+        stage_version=request.stage.version,
+        params=params,
+        seed=params.get("seed"),
+        from_job=request.from_job,
+        inputs=plan.items,
+        items={name: ItemRecord(fingerprint=digest) for name, digest in of_items.items()},
+        status="running",
+        started=datetime.now(UTC),
+        fingerprint=whole,
+        **_signature(),
+    )
+    folder = project.jobs_folder / f"{number:04d}-{request.stage.name}"
+    try:
+        with plainly(folder):
+            marker(hidden, record.attempt).mkdir()
+            write_record(record, hidden)
+            JobLog(hidden).begin(record, request.params, plan.left_out)
+            os.rename(hidden, folder)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    return OpenJob(project, folder, record)
+
+
+def resume_job(project: Project, request: Request, number: int) -> OpenJob | None:
+    """Take up a job that did not finish; None when another process was faster."""
+    folder = project.job_folder(number)
+    with plainly(folder):
+        record = claim_again(folder)
+    if record is None:
+        return None
+    job = OpenJob(project, folder, record)
+    try:
+        job.take_up()
+    except BaseException:
+        marker(folder, record.attempt).rmdir()
+        raise
+    return job
+
+
+def _is_whole(item: ItemRecord, folder: Path) -> bool:
+    return item.status == "done" and all((folder / file).exists() for file in item.outputs.values())
+
+
+def _signature() -> dict[str, Any]:
+    """Name this process and its software."""
+    return {"host": host(), "pid": os.getpid(), "process_started": process_started(), "software": software()}
+
+
+def _ended(item: ItemRecord, status: JobStatus | None) -> ItemRecord:
+    """Give an item that was being worked on the end its job came to."""
+    if item.status != "running":
+        return item
+    return item.model_copy(update={"status": "cancelled" if status == "cancelled" else "waiting"})
+
+
+def _bug_sentence(bug: Exception) -> str:
+    return f"{type(bug).__name__}: {bug}".splitlines()[0]

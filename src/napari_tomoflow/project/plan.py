@@ -1,0 +1,176 @@
+"""What a job will work on: its items, and where the inputs of each come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_tomoflow.core.errors import MissingError, ParamError
+from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.project.book import Project, missing
+from napari_tomoflow.project.fingerprint import reference_to_file, referenced_files
+from napari_tomoflow.project.lineage import Lineage
+from napari_tomoflow.project.record import Reference
+
+_PACKED = (".gz", ".bz2")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for: a stage with its parameters, on some series or files."""
+
+    stage: Stage
+    params: Params
+    series: tuple[str, ...] = ()
+    sources: tuple[Path, ...] = ()
+    from_job: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Items of a job.
+
+    Attributes
+    ----------
+    items : dict of str to dict of str to Reference
+        Name of the series → input → where it comes from.
+    left_out : tuple of str
+        Why series nobody asked for by name are not among them.
+    """
+
+    items: dict[str, dict[str, Reference]]
+    left_out: tuple[str, ...] = field(default=())
+
+
+def make_plan(project: Project, request: Request, *, but_job: int | None = None) -> Plan:
+    """Choose items and inputs as the project stands now.
+
+    Parameters
+    ----------
+    project, request
+        What is asked of which project.
+    but_job
+        A job whose results are left out of account: the one that may be resumed.
+
+    Raises
+    ------
+    ParamError, MissingError
+        Something asked for does not fit the stage, or is not there.
+    """
+    stage = request.stage
+    kinds = [needed.kind for needed in stage.inputs.values()]
+    if request.sources and RawStack not in kinds:
+        raise ParamError(f"{stage.name} takes no files, but got {request.sources[0]}; name series of the project.")
+    if request.series and (RawStack in kinds or not kinds):
+        raise ParamError(f"{stage.name} makes new series, but got the series {request.series[0]}; leave it out.")
+    if RawStack in kinds:
+        return _plan_files(project, request)
+    if not kinds:
+        return _plan_new(project, request)
+    return _plan_series(project, request, but_job)
+
+
+def _plan_files(project: Project, request: Request) -> Plan:
+    """One new series per file."""
+    if not request.sources:
+        raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
+    given = getattr(request.params, "name", None)
+    if given and len(request.sources) > 1:
+        raise ParamError(f"One name, {given}, was given for {len(request.sources)} files; give one file at a time.")
+    (input_name,) = (name for name, needed in request.stage.inputs.items() if needed.kind is RawStack)
+    extra = referenced_files(request.params, project.folder)
+    lineage = project.lineage()
+    items: dict[str, dict[str, Reference]] = {}
+    for source in request.sources:
+        name = _checked_name(given or stem(source))
+        _refuse_clash(lineage, project, name, source.expanduser().resolve())
+        if name in items:
+            raise ParamError(_clash(name, (project.folder / items[name][input_name].path).resolve(), source))
+        items[name] = {input_name: reference_to_file(source, project.folder, RawStack.__name__), **extra}
+    return Plan(items)
+
+
+def _plan_new(project: Project, request: Request) -> Plan:
+    """One new series, made from nothing but parameters."""
+    name = _checked_name(getattr(request.params, "name", None) or request.stage.name)
+    _refuse_clash(project.lineage(), project, name, None)
+    return Plan({name: referenced_files(request.params, project.folder)})
+
+
+def _plan_series(project: Project, request: Request, but_job: int | None) -> Plan:
+    """Each chosen series with its newest inputs, or with those in the lineage of a job."""
+    lineage = project.lineage()
+    extra = referenced_files(request.params, project.folder)
+    items: dict[str, dict[str, Reference]] = {}
+    left_out = []
+    for name in _chosen(project, request):
+        try:
+            items[name] = {**_inputs(lineage, request, name, but_job), **extra}
+        except MissingError as error:
+            if request.series:
+                raise
+            left_out.append(str(error))
+    if not items:
+        raise MissingError(left_out[0])
+    return Plan(items, tuple(left_out))
+
+
+def _chosen(project: Project, request: Request) -> Sequence[str]:
+    known = project.series()
+    if not known:
+        raise MissingError(f"{project.folder} holds no tilt series yet; run `tomoflow import` first.")
+    for name in request.series:
+        if name not in known:
+            raise MissingError(f"There is no series {name} in {project.folder}; choose from {', '.join(known)}.")
+    if request.series:
+        return tuple(dict.fromkeys(request.series))
+    if request.from_job is not None:
+        items = project.job(request.from_job).items
+        if not (held := [name for name in known if name in items]):
+            raise MissingError(f"Job {request.from_job} of {project.folder} holds no series; choose another job.")
+        return held
+    return known
+
+
+def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None) -> dict[str, Reference]:
+    found = {}
+    for name, needed in request.stage.inputs.items():
+        kind = needed.kind.__name__
+        if request.from_job is None:
+            result = lineage.newest(kind, series, but_job=but_job)
+        else:
+            result = lineage.in_ancestry(kind, series, request.from_job)
+        if result is not None:
+            found[name] = result.reference(kind)
+        elif needed.required:
+            raise MissingError(missing(needed.kind, series, request.from_job))
+    return found
+
+
+def stem(path: Path) -> str:
+    """Name a series by its file: no folder, no ending, no packing."""
+    return Path(path.name.removesuffix(path.suffix) if path.suffix.lower() in _PACKED else path.name).stem
+
+
+def _checked_name(name: str) -> str:
+    """Refuse a name that cannot be a folder's."""
+    if not name or name.startswith(".") or "/" in name or "\\" in name or name.endswith(".partial"):
+        raise ParamError(f"A series cannot be named {name!r}; give a plain word with --name.")
+    return name
+
+
+def _refuse_clash(lineage: Lineage, project: Project, name: str, source: Path | None) -> None:
+    """Refuse a name that stands for another file already."""
+    for result in lineage.finished():
+        if result.series == name and result.origin(project.folder) != source and _is_first(result.inputs):
+            raise ParamError(_clash(name, result.origin(project.folder), source))
+
+
+def _is_first(inputs: dict[str, Reference]) -> bool:
+    """Tell whether an item started a series instead of continuing one."""
+    return all(reference.job is None for reference in inputs.values())
+
+
+def _clash(name: str, old: Path | None, new: Path | None) -> str:
+    return f"Name clash: {name} is {old or 'a simulated series'} already, not {new or 'a new simulation'}; give --name."

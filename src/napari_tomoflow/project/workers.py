@@ -1,0 +1,133 @@
+"""Which process works on which item. The only place that knows; another executor would go here."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing.connection import wait as wait_for
+from typing import Any
+
+from napari_tomoflow.core.errors import Cancelled
+from napari_tomoflow.core.report import Report, part
+from napari_tomoflow.project.items import Outcome, Task, work_on
+from napari_tomoflow.project.lane import compute_lane
+
+_POLL_S = 0.1
+_GRACE_S = 0.7
+"""How long a worker may take to reach its next report after a cancel."""
+_STEPS = 1000
+"""Resolution of one item's progress."""
+_NOT_BEGUN = -1.0
+
+Endings = Generator[tuple[str, Outcome], None, None]
+
+Begun = Callable[[str], None]
+"""Called with the name of an item when work on it begins."""
+
+
+def outcomes(tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
+    """Work on items and yield (name, outcome) as each ends.
+
+    Parameters
+    ----------
+    tasks
+        The items.
+    workers
+        How many to work on at a time; 1 stays in this process.
+    begun, report
+        Told what is going on, in this thread.
+    """
+    if min(workers, len(tasks)) <= 1:
+        return _here(tasks, begun, report)
+    return _in_processes(tasks, min(workers, len(tasks)), begun, report)
+
+
+def _here(tasks: Sequence[Task], begun: Begun, report: Report) -> Endings:
+    with compute_lane(report):
+        for index, task in enumerate(tasks):
+            begun(task.name)
+            yield task.name, work_on(task, part(_named(report, task.name), index, len(tasks)))
+
+
+def _named(report: Report, name: str) -> Report:
+    def named(done: int, total: int, doing: str) -> None:
+        report(done, total, f"{name}: {doing}")
+
+    return named
+
+
+def _in_processes(tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
+    # Spawn: a fork of a process with threads (a viewer, numba) may never come back.
+    context = multiprocessing.get_context("spawn")
+    stop = context.Value("b", 0, lock=False)
+    progress = context.Array("d", [_NOT_BEGUN] * len(tasks), lock=False)
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    pool = ProcessPoolExecutor(workers, context, _set_up_worker, (stop, progress, threads))
+    try:
+        futures = {pool.submit(_work_in_worker, index, task): index for index, task in enumerate(tasks)}
+        waiting = set(range(len(tasks)))
+        while futures:
+            ended, _ = wait(futures, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            for index in sorted(i for i in waiting if progress[i] != _NOT_BEGUN):
+                waiting.remove(index)
+                begun(tasks[index].name)
+            running = [tasks[index].name for index in sorted(set(futures.values()) - waiting)]
+            done = sum(int(_STEPS * max(share, 0.0)) for share in progress)
+            report(done, _STEPS * len(tasks), ", ".join(running) or "Starting workers")
+            for future in ended:
+                yield tasks[futures.pop(future)].name, _outcome_of(future)
+    finally:
+        stop.value = 1
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome_of(future: "Future[Outcome]") -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return Outcome(0.0, 0, error="A worker process died, perhaps for want of memory; run again with fewer workers.")
+
+
+# What a worker process is given once, when it starts: `stop` and `progress`, in shared memory. An Event
+# instead of the plain number would hang its setter for ever once a waiting worker was killed.
+_shared: dict[str, Any] = {}
+
+
+def _set_up_worker(stop: Any, progress: Any, threads: int) -> None:
+    """Prepare a worker process: its share of the cores, and its end together with its parent or a cancel."""
+    os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    _shared.update(stop=stop, progress=progress)
+    threading.Thread(target=_end_in_time, daemon=True).start()
+
+
+def _end_in_time() -> None:
+    """End this process when its parent is gone, and soon after a cancel."""
+    parent = multiprocessing.parent_process()
+    while parent is not None and not _shared["stop"].value:
+        if wait_for([parent.sentinel], timeout=_POLL_S):
+            os._exit(1)
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
+def _work_in_worker(index: int, task: Task) -> Outcome:
+    stop, progress = _shared["stop"], _shared["progress"]
+
+    def report(done: int, total: int, doing: str) -> None:
+        if stop.value:
+            raise Cancelled(doing)
+        progress[index] = done / max(total, 1)
+
+    progress[index] = 0.0
+    outcome = work_on(task, report)
+    progress[index] = 1.0
+    if outcome.bug is not None:
+        # Not every exception can be sent between processes; its traceback can.
+        return replace(outcome, bug=RuntimeError(outcome.trace))
+    return outcome
