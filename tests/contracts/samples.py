@@ -10,7 +10,7 @@ from napari_tomoflow.core.stages import STAGES
 # Parameters that make a stage small, or that it cannot do without.
 SMALL = {
     "import": {"pixel_ang": 10.0},
-    "simulate": {"size_px": 64, "pixel_ang": 20.0, "n_tilts": 5},
+    "simulate": {"size_px": 64, "pixel_ang": 20.0, "n_tilts": 5, "n_ribosomes": 3, "n_proteasomes": 2, "n_vesicles": 0},
     "align": {},
     "reconstruct": {"thickness_ang": 320.0},
 }

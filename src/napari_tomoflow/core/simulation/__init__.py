@@ -1,0 +1,1 @@
+"""The simulated specimen and microscope behind the `simulate` stage."""
