@@ -6,7 +6,7 @@ voxel column and tilt, and the innermost loop is 64 contiguous numbers. The layo
 """
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -134,7 +134,9 @@ def _sum_rows_in_registers(_, total, lines, offsets, weights):
     fused = ("contract",)
 
     def emit(context, builder, signature, args):
-        arrays = [context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args)]
+        arrays = [
+            context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args, strict=True)
+        ]
         total, lines, offsets, weights = arrays
         total_row = cgutils.alloca_once_value(builder, ir.Constant(row, None))  # None: all zero
         with cgutils.for_range(builder, builder.extract_value(offsets.shape, 0)) as tilt:
