@@ -1,0 +1,126 @@
+"""Nouns as tables with RELION 5's column names, and back. Our geometry is RELION's, so nothing is converted.
+
+Columns RELION has no name for start with ``tomoflow``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Alignment, CtfSeries, Optics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALIGNMENT_COLUMNS = ("rlnTomoXTilt", "rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngst")
+CTF_COLUMNS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
+
+
+def column(table: "pd.DataFrame", name: str) -> NDArray[np.float64]:
+    """Return a column as float64[N].
+
+    Raises
+    ------
+    DataError
+        The table lacks it, or it holds text.
+    """
+    found = column_if_any(table, name)
+    if found is None:
+        raise DataError(f"A table has no column {name}, only {', '.join(table.columns)}; write the file again.")
+    return found
+
+
+def column_if_any(table: "pd.DataFrame", name: str) -> NDArray[np.float64] | None:
+    """Return a column as float64[N], or None when the table lacks it."""
+    if name not in table.columns:
+        return None
+    try:
+        return np.array(table[name], np.float64)
+    except ValueError as error:
+        raise DataError(f"The column {name} is not all numbers: {error}; mend the file it came from.") from error
+
+
+def table_from_alignment(alignment: Alignment) -> "pd.DataFrame":
+    """Lay an alignment out, one row per tilt."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "rlnTomoXTilt": alignment.xtilt_deg,
+            "rlnTomoYTilt": alignment.tilt_deg,
+            "rlnTomoZRot": alignment.axis_deg,
+            "rlnTomoXShiftAngst": alignment.shift_ang_yx[:, 1],
+            "rlnTomoYShiftAngst": alignment.shift_ang_yx[:, 0],
+            "tomoflowResidualAngst": alignment.residual_ang,
+            "tomoflowKept": alignment.kept,
+        }
+    )
+
+
+def alignment_from_table(table: "pd.DataFrame", **record: Any) -> Alignment:
+    """Read an alignment; `record` gives its other fields."""
+    residual_ang, kept = column_if_any(table, "tomoflowResidualAngst"), column_if_any(table, "tomoflowKept")
+    shifts = [column(table, f"rlnTomo{axis}ShiftAngst") for axis in "YX"]
+    return Alignment(
+        tilt_deg=column(table, "rlnTomoYTilt"),
+        axis_deg=column(table, "rlnTomoZRot"),
+        xtilt_deg=column(table, "rlnTomoXTilt"),
+        shift_ang_yx=np.stack(shifts, axis=1),
+        residual_ang=np.array(np.nan) if residual_ang is None else residual_ang,
+        kept=np.array(True) if kept is None else kept.astype(bool),
+        **record,
+    )
+
+
+def table_from_ctf(ctf: CtfSeries) -> "pd.DataFrame":
+    """Lay a CTF series out, one row per tilt."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "rlnDefocusU": ctf.defocus_u_ang,
+            "rlnDefocusV": ctf.defocus_v_ang,
+            "rlnDefocusAngle": ctf.azimuth_deg,
+            "rlnPhaseShift": ctf.phase_deg,
+            "rlnCtfMaxResolution": ctf.fit_ang,
+            "rlnCtfFigureOfMerit": ctf.score,
+        }
+    )
+
+
+def ctf_from_table(table: "pd.DataFrame", optics: Optics, hand: int) -> CtfSeries:
+    """Read a CTF series; columns that are not there keep their defaults."""
+    optional = {
+        "azimuth_deg": column_if_any(table, "rlnDefocusAngle"),
+        "phase_deg": column_if_any(table, "rlnPhaseShift"),
+        "fit_ang": column_if_any(table, "rlnCtfMaxResolution"),
+        "score": column_if_any(table, "rlnCtfFigureOfMerit"),
+    }
+    given: dict[str, Any] = {name: values for name, values in optional.items() if values is not None}
+    return CtfSeries(
+        optics=optics,
+        defocus_u_ang=column(table, "rlnDefocusU"),
+        defocus_v_ang=column(table, "rlnDefocusV"),
+        hand=hand,
+        **given,
+    )
+
+
+def optics_columns(optics: Optics) -> dict[str, float]:
+    """Lay the optics out."""
+    return {
+        "rlnVoltage": optics.voltage_kv,
+        "rlnSphericalAberration": optics.cs_mm,
+        "rlnAmplitudeContrast": optics.amplitude_contrast,
+    }
+
+
+def optics_from_columns(values: Any) -> Optics:
+    """Read the optics from anything that can be looked up by column name."""
+    return Optics(
+        voltage_kv=float(values["rlnVoltage"]),
+        cs_mm=float(values["rlnSphericalAberration"]),
+        amplitude_contrast=float(values["rlnAmplitudeContrast"]),
+    )

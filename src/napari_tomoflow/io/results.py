@@ -1,0 +1,223 @@
+"""Every noun in its files, and back: what a job leaves in the folder of one series."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from napari_tomoflow.core.errors import DataError, MissingError
+from napari_tomoflow.core.model import Alignment, CtfSeries, Labels, Noun, ParticleSet, Simulation, TiltSeries, Tomogram
+from napari_tomoflow.io.columns import (
+    alignment_from_table,
+    ctf_from_table,
+    optics_columns,
+    optics_from_columns,
+    table_from_alignment,
+    table_from_ctf,
+)
+from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.mrc import open_mrc, write_mrc
+from napari_tomoflow.io.particles import read_particles, write_particles
+from napari_tomoflow.io.series_star import SERIES_STAR, load_series, save_series
+from napari_tomoflow.io.star import read_star, table_of, write_star
+
+N = TypeVar("N", bound=Noun)
+
+QUALITY_FILE = "quality.json"
+FILE_OF: Mapping[type[Noun], str] = {
+    TiltSeries: SERIES_STAR,
+    Alignment: "alignment.star",
+    CtfSeries: "ctf.star",
+    Tomogram: "tomogram.mrc",
+    ParticleSet: "particles.star",
+    Labels: "labels.mrc",
+    Simulation: "truth",
+}
+"""Main file of each noun; of a simulation the folder with its truth."""
+
+# What an MRC header has no place for.
+_LABELS_ABOUT = "labels.json"
+_TOMOGRAM_ABOUT = "tomogram.json"
+_TOMOGRAM_RECORD = ("name", "voxel_ang", "origin_ang_zyx", "half", "contrast")
+
+
+def save(noun: Noun, folder: Path) -> dict[str, str]:
+    """Write a noun into `folder`, its quality beside it as ``quality.json``.
+
+    A simulation is written as its series, with the truth in a folder of its own, so that later stages
+    find a series like any other.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each noun written → its main file, relative to `folder`.
+
+    Raises
+    ------
+    DataError
+        The disk is full or the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {type(noun).__name__: FILE_OF[type(noun)]}
+    if isinstance(noun, Simulation):
+        _save_truth(noun, folder / FILE_OF[Simulation])
+        save_series(noun.series, folder)
+        written[TiltSeries.__name__] = SERIES_STAR
+    else:
+        _SAVERS[type(noun)](noun, folder)
+    _write_json(folder / QUALITY_FILE, noun.quality)
+    return written
+
+
+def load(kind: type[N], folder: Path) -> N:
+    """Read a noun that `save` wrote; big arrays stay in their files.
+
+    Raises
+    ------
+    MissingError
+        The folder holds no such noun.
+    DataError
+        One of its files is damaged.
+    """
+    if not (folder / FILE_OF[kind]).exists():
+        raise MissingError(f"{folder} holds no {kind.__name__}: {FILE_OF[kind]} is not there; run its stage first.")
+    noun = cast(N, _LOADERS[kind](folder))
+    return noun.replace(quality=load_quality(folder)) if (folder / QUALITY_FILE).exists() else noun
+
+
+def load_quality(folder: Path) -> dict[str, Any]:
+    """Read ``quality.json``."""
+    return dict(_read_json(folder / QUALITY_FILE))
+
+
+def _save_alignment(alignment: Alignment, folder: Path) -> None:
+    general: dict[str, float] = dict(
+        zip(
+            _ALIGNMENT_RECORD,
+            (*alignment.level_deg_yx, *alignment.centre_ang_zyx, alignment.thickness_ang or 0.0),
+            strict=True,
+        )
+    )
+    table = table_from_alignment(alignment)
+    write_star(folder / FILE_OF[Alignment], {"general": general, "alignment": table})
+
+
+_ALIGNMENT_RECORD = (
+    "tomoflowLevelY", "tomoflowLevelX",
+    "tomoflowCentreZAngst", "tomoflowCentreYAngst", "tomoflowCentreXAngst", "tomoflowThicknessAngst",
+)  # fmt: skip
+
+
+def _load_alignment(folder: Path) -> Alignment:
+    path = folder / FILE_OF[Alignment]
+    blocks = read_star(path)
+    general = cast(dict[str, Any], blocks.get("general", {}))
+    record = [float(general.get(name, 0.0)) for name in _ALIGNMENT_RECORD]
+    return alignment_from_table(
+        table_of(blocks, "rlnTomoYTilt", path),
+        level_deg_yx=(record[0], record[1]),
+        centre_ang_zyx=(record[2], record[3], record[4]),
+        thickness_ang=record[5] or None,
+    )
+
+
+def _save_ctf(ctf: CtfSeries, folder: Path) -> None:
+    general = {**optics_columns(ctf.optics), "rlnTomoHand": ctf.hand}
+    write_star(folder / FILE_OF[CtfSeries], {"general": general, "ctf": table_from_ctf(ctf)})
+
+
+def _load_ctf(folder: Path) -> CtfSeries:
+    path = folder / FILE_OF[CtfSeries]
+    blocks = read_star(path)
+    general = table_of(blocks, "rlnTomoHand", path).iloc[0]
+    return ctf_from_table(
+        table_of(blocks, "rlnDefocusU", path), optics_from_columns(general), int(general["rlnTomoHand"])
+    )
+
+
+def _save_tomogram(tomogram: Tomogram, folder: Path) -> None:
+    path = folder / FILE_OF[Tomogram]
+    write_mrc(path, tomogram.volume, tomogram.voxel_ang, origin_ang_zyx=tomogram.origin_ang_zyx, label="tomogram")
+    _write_json(folder / _TOMOGRAM_ABOUT, {name: getattr(tomogram, name) for name in _TOMOGRAM_RECORD})
+
+
+def _load_tomogram(folder: Path) -> Tomogram:
+    about = _read_json(folder / _TOMOGRAM_ABOUT)
+    record = {name: about[name] for name in _TOMOGRAM_RECORD}
+    record["origin_ang_zyx"] = tuple(record["origin_ang_zyx"])
+    return Tomogram(volume=open_mrc(folder / FILE_OF[Tomogram]), **record)
+
+
+def _save_labels(labels: Labels, folder: Path) -> None:
+    write_mrc(folder / FILE_OF[Labels], labels.volume, labels.voxel_ang, label="labels")
+    about = {"name": labels.name, "voxel_ang": labels.voxel_ang, "names": labels.names}
+    _write_json(folder / _LABELS_ABOUT, about)
+
+
+def _load_labels(folder: Path) -> Labels:
+    about = _read_json(folder / _LABELS_ABOUT)
+    names = {int(number): str(name) for number, name in about["names"].items()}
+    volume = open_mrc(folder / FILE_OF[Labels])
+    return Labels(name=about["name"], volume=volume, voxel_ang=about["voxel_ang"], names=names)
+
+
+def _save_truth(simulation: Simulation, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for noun in (simulation.alignment, simulation.ctf, simulation.particles, simulation.density):
+        if noun is not None:
+            _SAVERS[type(noun)](noun, folder)
+
+
+def _load_simulation(folder: Path) -> Simulation:
+    truth = folder / FILE_OF[Simulation]
+    return Simulation(
+        series=load_series(folder),
+        alignment=_load_alignment(truth),
+        ctf=_load_ctf(truth),
+        particles=read_particles(truth / FILE_OF[ParticleSet]),
+        density=_load_tomogram(truth) if (truth / FILE_OF[Tomogram]).exists() else None,
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], json.loads(read_text(path, "a JSON file")))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's numbers into Python's; what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
+    TiltSeries: save_series,
+    Alignment: _save_alignment,
+    CtfSeries: _save_ctf,
+    Tomogram: _save_tomogram,
+    ParticleSet: lambda particles, folder: write_particles(folder / FILE_OF[ParticleSet], particles),
+    Labels: _save_labels,
+}
+_LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
+    TiltSeries: load_series,
+    Alignment: _load_alignment,
+    CtfSeries: _load_ctf,
+    Tomogram: _load_tomogram,
+    ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),
+    Labels: _load_labels,
+    Simulation: _load_simulation,
+}

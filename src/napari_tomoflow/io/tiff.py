@@ -1,0 +1,95 @@
+"""TIFF stacks, lazily. Rows are turned upside down on reading, as every cryo-EM program does.
+
+TIFF starts with the top row and MRC with the bottom row. A stack read without the flip is mirrored, and
+so is every map made from it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model.noun import Array
+from napari_tomoflow.io.files import require_file
+from napari_tomoflow.io.stack_file import FileHeader, Planes, StackFile
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+_KIND = "a TIFF stack"
+_FLIPPED = "The rows of the TIFF are read bottom to top, as IMOD, RELION and EMAN2 do."
+_ANG_PER_UNIT = {"nm": 10.0, "um": 1e4, "µm": 1e4, "micron": 1e4, "angstrom": 1.0, "å": 1.0, "a": 1.0, "pm": 0.01}
+_ANG_PER_RESOLUTION_UNIT = {3: 1e8, 2: 2.54e8}  # centimetre, inch
+
+
+def open_tiff(path: Path) -> StackFile:
+    """Open a TIFF stack, or a single image as a stack of one, without reading its pixels.
+
+    Raises
+    ------
+    DataError
+        It is no TIFF, is damaged, or its pages are colour or of several sizes.
+    """
+    require_file(path, _KIND)
+    return StackFile(path, _load, _header(path))
+
+
+def _load(path: Path) -> Array:
+    import tifffile
+
+    require_file(path, _KIND)
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            shape, dtype = series.shape, series.dtype
+            pages = len(file.series) == 1 and all(page is not None for page in series.pages)
+            raw_order = file.byteorder
+            offset = series.dataoffset
+    except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
+        raise DataError(f"{path} is not a readable TIFF: {error}; copy it again from its source.") from error
+    if not pages or len(shape) not in (2, 3) or dtype is None or dtype.kind not in "iuf" or shape[-1] in (3, 4):
+        raise DataError(
+            f"{path} is no stack of grey images: its pages have shape {tuple(shape)} and type {dtype}; "
+            "give a TIFF with one page of the same size for each tilt."
+        )
+    planes = (int(np.prod(shape[:-2])), int(shape[-2]), int(shape[-1]))
+    if offset is None:
+        return _Pages(path, planes, dtype)
+    end = offset + int(np.prod(planes)) * dtype.itemsize
+    if path.stat().st_size < end:
+        raise DataError(f"{path} is cut short: its pages end at byte {end}, the file before; copy it again.")
+    return np.memmap(path, dtype.newbyteorder(raw_order), mode="r", offset=offset, shape=planes)[:, ::-1]
+
+
+def _header(path: Path) -> FileHeader:
+    """Look for the pixel size where ImageJ and the TIFF standard put it."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        tags = page.tags
+        unit = str((file.imagej_metadata or {}).get("unit", "")).strip().lower().replace("\\u00b5", "µ")
+        code = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else 0
+        per_unit = tags["XResolution"].value if "XResolution" in tags else (0, 1)
+    scale = _ANG_PER_UNIT.get(unit) if unit else _ANG_PER_RESOLUTION_UNIT.get(int(code))
+    # Resolutions of 72 dpi and the like say how large to print, not what a pixel shows.
+    if scale is None or not per_unit[0] or (not unit and per_unit[0] / per_unit[1] < 1e4):
+        return FileHeader(notes=(_FLIPPED, "The pixel size is unknown: the TIFF does not say it."))
+    return FileHeader(pixel_ang=scale * per_unit[1] / per_unit[0], notes=(_FLIPPED,))
+
+
+class _Pages(Planes):
+    """The pages of a compressed TIFF. Each read opens the file anew, which makes it safe from several threads."""
+
+    def __init__(self, path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+        super().__init__(shape, dtype)
+        self._path = path
+
+    def plane(self, index: int) -> NDArray[Any]:
+        import tifffile
+
+        try:
+            return np.asarray(tifffile.imread(self._path, key=index))[::-1]
+        except (tifffile.TiffFileError, ValueError, OSError, RuntimeError) as error:
+            raise DataError(f"{self._path} cannot be decoded: {error}; copy it again from its source.") from error
