@@ -1,0 +1,98 @@
+"""What the canvas says: which series and tilt, or which tomogram and height, is in view."""
+
+import weakref
+from typing import Any
+
+import numpy as np
+from napari.qt.threading import create_worker
+
+from napari_tomoflow.core.model import TiltSeries, Tomogram
+from napari_tomoflow.gui.layers import METADATA_KEY, TILT_AXES
+from napari_tomoflow.gui.pyramid import Level
+
+_FONT_SIZE = 11
+
+_attended: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def attend(viewer: Any) -> None:
+    """Keep the text on the canvas of a viewer true from now on, and prepare its big volumes for 3-D.
+
+    Doing so twice changes nothing.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy; the viewer itself is one
+    if viewer in _attended:
+        return
+    _attended.add(viewer)
+
+    def update(event: Any = None) -> None:
+        show_text(viewer)
+
+    def take_in(event: Any) -> None:
+        event.value.events.visible.connect(update)
+        _prepare(viewer, event.value)
+        update()
+
+    viewer.layers.events.inserted.connect(take_in)
+    for changed in (viewer.layers.events.removed, viewer.layers.events.reordered, viewer.dims.events.current_step):
+        changed.connect(update)
+    viewer.dims.events.ndisplay.connect(update)
+    viewer.canvas.overlays.scale_bar.visible = True
+
+
+def show_text(viewer: Any) -> None:
+    """Say what the topmost visible tilt series or tomogram shows."""
+    overlay = viewer.canvas.overlays.text
+    for layer in reversed(viewer.layers):
+        noun = layer.metadata.get(METADATA_KEY)
+        if layer.visible and isinstance(noun, TiltSeries | Tomogram):
+            position = layer.world_to_data(viewer.dims.point[-3:])[0]
+            text = tilt_text(noun, round(position)) if isinstance(noun, TiltSeries) else volume_text(noun)
+            overlay.text, overlay.font_size, overlay.position, overlay.visible = text, _FONT_SIZE, "top_left", True
+            return
+    overlay.text = ""
+
+
+def tilt_text(series: TiltSeries, tilt: int) -> str:
+    """Describe one tilt: ``TS_01   tilt 21 of 41   −12.0°   36.0 e/Å² before``."""
+    tilt = int(np.clip(tilt, 0, series.n_tilts - 1))
+    angle = f"{series.tilt_deg[tilt]:+.1f}°".replace("-", "−").replace("+0.0", "0.0")
+    words = [series.name, f"tilt {tilt + 1} of {series.n_tilts}", angle]
+    if np.any(series.dose_before_e_ang2):
+        words.append(f"{series.dose_before_e_ang2[tilt]:.1f} e/Å² before")
+    if not series.kept[tilt]:
+        words.append(f"left out: {series.excluded_because[tilt] or 'no reason given'}")
+    return "    ".join(words)
+
+
+def volume_text(tomogram: Tomogram) -> str:
+    """Describe a tomogram: ``TS_01    13.6 Å per voxel    200 × 960 × 928``."""
+    size = " × ".join(map(str, tomogram.volume.shape))
+    return "    ".join(
+        [tomogram.name, tomogram.half or "whole", f"{tomogram.voxel_ang:.4g} Å per voxel", f"{size} zyx"]
+    )
+
+
+def hide_other_space(viewer: Any, axes: tuple[str, ...]) -> None:
+    """Hide layers that live in the other space: tilts and heights share a slider but not a meaning."""
+    for layer in viewer.layers:
+        is_tilts = layer.axis_labels[-3:] == TILT_AXES
+        if METADATA_KEY in layer.metadata and is_tilts != (axes == TILT_AXES):
+            layer.visible = False
+
+
+def _prepare(viewer: Any, layer: Any) -> None:
+    """Compute the coarsest level of a big volume in the background, so that 3-D comes at once."""
+    coarsest = layer.data[-1] if getattr(layer, "multiscale", False) else None
+    if not isinstance(coarsest, Level):
+        return
+    worker = create_worker(
+        coarsest.prepare, _progress={"total": coarsest.shape[0], "desc": f"Preparing 3-D of {layer.name}"}
+    )
+
+    def stop(event: Any) -> None:
+        if event.value is layer:
+            worker.quit()
+
+    viewer.layers.events.removed.connect(stop)
+    worker.start()

@@ -1,0 +1,123 @@
+"""One job in a thread of the viewer, and jobs in processes that outlive it."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
+
+from napari_tomoflow.core.errors import Cancelled, TomoflowError
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.core.report import Gauge
+from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.project import JobRecord, Project, run
+
+
+@dataclass(frozen=True)
+class Request:
+    """A stage with its parameters, on some series or files of a project."""
+
+    project: Project
+    stage: Stage
+    params: Params
+    series: tuple[str, ...] = ()
+    sources: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended: its record, or the sentence that says why there is none."""
+
+    record: JobRecord | None = None
+    problem: str = ""
+    is_bug: bool = False
+
+
+class RunningJob(QObject):
+    """A job in a worker thread. It belongs to the program, not to a widget: a dock may close and come back."""
+
+    ended = Signal(object)
+    current: "RunningJob | None" = None
+    """There is one lane for computing per process, so at most one."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+        self.gauge = Gauge()
+        self.is_cancelled = False
+        self._started_s = time.monotonic()
+        self._worker = create_worker(
+            _run, request, self.gauge, _connect={"returned": self._end, "errored": self._bug}, _start_thread=False
+        )
+        QApplication.instance().aboutToQuit.connect(self.cancel)
+
+    def start(self) -> None:
+        """Begin."""
+        RunningJob.current = self
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the job to stop; its finished series stay."""
+        self.is_cancelled = True
+        self.gauge.cancel()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started_s
+
+    def _end(self, ending: Ending) -> None:
+        RunningJob.current = None
+        QApplication.instance().aboutToQuit.disconnect(self.cancel)
+        self.ended.emit(ending)
+
+    def _bug(self, error: Exception) -> None:
+        self._end(Ending(problem=f"{type(error).__name__}: {error}", is_bug=True))
+
+
+class DetachedJob:
+    """The same job as a program of its own, which goes on when the viewer closes."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the program writes to it as long as it runs
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "napari_tomoflow.cli.main", *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            start_new_session=True,
+        )
+
+    def problem(self) -> str | None:
+        """Say what went wrong; empty when all went well, None while nobody knows."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        self._said.seek(0)
+        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        return "" if code == 0 else (lines[-1] if lines else f"The program ended with exit code {code}.")
+
+
+def _run(request: Request, gauge: Gauge) -> Ending:
+    """Run the job in the worker's thread; only bugs leave as exceptions."""
+    try:
+        record = run(
+            request.project,
+            request.stage,
+            request.params,
+            series=request.series,
+            sources=request.sources,
+            report=gauge,
+        )
+    except TomoflowError as error:
+        return Ending(problem=str(error))
+    except Cancelled:
+        return Ending()
+    return Ending(record)

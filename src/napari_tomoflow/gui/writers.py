@@ -1,0 +1,38 @@
+"""Layers to files. What cannot be written is said in one sentence, and nothing is left behind."""
+
+from pathlib import Path
+from typing import Any
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Labels, ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.gui.layers import from_layer
+from napari_tomoflow.io.mrc import write_mrc
+from napari_tomoflow.io.particles import write_particles
+
+
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a tomogram or a tilt series as MRC, at full resolution."""
+    noun = from_layer((data, attributes, "image"))
+    if isinstance(noun, TiltSeries):
+        write_mrc(Path(path), noun.images, noun.pixel_ang, stack=True)
+    elif isinstance(noun, Tomogram):
+        write_mrc(Path(path), noun.volume, noun.voxel_ang, origin_ang_zyx=noun.origin_ang_zyx)
+    else:
+        raise DataError(f"{attributes.get('name', '')} does not say its pixel size; import it before saving.")
+    return [path]
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a segmentation as MRC."""
+    noun = from_layer((data, attributes, "labels"))
+    if isinstance(noun, Labels):
+        write_mrc(Path(path), noun.volume, noun.voxel_ang, label="labels")
+    return [path]
+
+
+def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write particles as a RELION 5 table, with every column they came with."""
+    noun = from_layer((data, attributes, "points"))
+    if isinstance(noun, ParticleSet):
+        write_particles(Path(path), noun)
+    return [path]
