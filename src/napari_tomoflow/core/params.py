@@ -78,13 +78,16 @@ class ParamSpec:
     def label(self) -> str:
         """Name and unit as shown in a form: ``Thickness (px)``."""
         words = self.name.split("_")
-        if self.unit and words[-1] in _UNIT_WORDS:
+        while self.unit and len(words) > 1 and words[-1] in _UNIT_WORDS:
             words = words[:-1]
-        text = " ".join(words).capitalize()
+        if words[0] == "n" and len(words) > 1:
+            words[0] = "number of"
+        text = " ".join(words)
+        text = text[0].upper() + text[1:]
         return f"{text} ({self.unit})" if self.unit else text
 
 
-_UNIT_WORDS = {"ang", "px", "deg", "kv", "mm", "nm", "um", "s", "gb"}
+_UNIT_WORDS = {"ang", "ang2", "px", "deg", "kv", "mm", "nm", "um", "e", "s", "gb"}
 
 
 class Params(BaseModel):
