@@ -1,0 +1,1 @@
+"""The command line: ``tomoflow``, one command per stage, generated from `STAGES`."""

@@ -1,0 +1,152 @@
+"""One command line per stage, read from its parameter specs. Nothing here knows any stage by name."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from napari_tomoflow.core.errors import ParamError
+from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.core.params import Params, ParamSpec
+from napari_tomoflow.core.stage import Stage
+
+_RUN_GROUP = Group("What to run on", sort_key=0)
+_PLAIN_GROUP = Group("Stage parameters", sort_key=1)
+_EXPERT_GROUP = Group("Expert parameters", sort_key=2)
+
+_METAVARS: dict[type, str] = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked of a stage."""
+
+    project: Path
+    params: Params
+    sources: tuple[Path, ...] = ()
+    series: tuple[str, ...] = ()
+    from_job: int | None = None
+    workers: int = 1
+    as_json: bool = False
+
+
+def stage_command(stage: Stage, start: Callable[[Stage, Request], int]) -> Callable[..., int]:
+    """Make the function behind ``tomoflow <stage>``.
+
+    Parameters
+    ----------
+    stage
+        Its specs become the options, its summary the help.
+    start
+        Called with the checked request; returns the exit code.
+    """
+
+    def command(project: Path, *stacks: Path, **given: Any) -> int:
+        values = {spec.name: _value(spec, given.pop(spec.name)) for spec in stage.params.specs() if spec.name in given}
+        if takes_stacks(stage) and not stacks:
+            raise ParamError("No stack was given; name at least one file after the project.")
+        given["series"] = tuple(given.get("series", ()))
+        return start(stage, Request(project, stage.params(**values), stacks, **given))
+
+    parameters = [*_positions(stage), *_run_options(stage), *map(_option, _plain_first(stage.params.specs()))]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {}
+    command.__name__ = stage.name.replace("-", "_")
+    command.__doc__ = stage.summary
+    return command
+
+
+def takes_stacks(stage: Stage) -> bool:
+    """Tell whether the stage starts from files of raw images rather than from the project's series."""
+    return any(need.kind is RawStack for need in stage.inputs.values())
+
+
+def flag(name: str) -> str:
+    """Spell a parameter as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def help_text(spec: ParamSpec) -> str:
+    """Help of one parameter with its default and unit: ``Depth of the tomogram. [256 px]``."""
+    if spec.required:
+        return spec.help
+    if spec.default is None:
+        return f"{spec.help} [{spec.unit}]" if spec.unit else spec.help
+    shown = " ".join(map(str, spec.default)) if spec.length else _word(spec.default)
+    return f"{spec.help} [{shown}{' ' + spec.unit if spec.unit else ''}]"
+
+
+def _word(value: object) -> str:
+    """Spell a default as a person would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _value(spec: ParamSpec, typed: Any) -> Any:
+    """Find the choice that a word stands for, a number perhaps; other words are left to `Params`."""
+    return {str(choice): choice for choice in spec.choices}.get(typed, typed) if spec.choices else typed
+
+
+def _positions(stage: Stage) -> list[inspect.Parameter]:
+    project = Annotated[Path, Parameter(help="Folder of the project.", group=_RUN_GROUP)]
+    positions = [inspect.Parameter("project", inspect.Parameter.POSITIONAL_ONLY, annotation=project)]
+    if takes_stacks(stage):
+        stacks = Annotated[Path, Parameter(help="Stacks of tilt images, one per series.", group=_RUN_GROUP)]
+        positions.append(inspect.Parameter("stacks", inspect.Parameter.VAR_POSITIONAL, annotation=stacks))
+    return positions
+
+
+def _run_options(stage: Stage) -> list[inspect.Parameter]:
+    """Options every stage has, as far as its inputs give them a meaning."""
+    options = []
+    if stage.inputs and not takes_stacks(stage):
+        options += [
+            _run_option("series", tuple[str, ...], "--series", "Series to work on. [all]", consume_multiple=True),
+            _run_option("from_job", int, "--from", "Take inputs from this job and its ancestors. [newest finished]"),
+        ]
+    if stage.inputs:
+        options.append(_run_option("workers", int, "--workers", "Series worked on at a time, each in a process. [1]"))
+    json_help = "Print the result's summary on standard output as one JSON object."
+    return [*options, _run_option("as_json", bool, "--json", json_help, negative=())]
+
+
+def _run_option(name: str, kind: Any, spelled: str, help: str, **more: Any) -> inspect.Parameter:
+    parameter = Parameter(name=spelled, help=help, group=_RUN_GROUP, show_default=False, negative_iterable=(), **more)
+    return _keyword(name, kind, parameter)
+
+
+def _plain_first(specs: tuple[ParamSpec, ...]) -> list[ParamSpec]:
+    return sorted(specs, key=lambda spec: spec.expert)
+
+
+def _option(spec: ParamSpec) -> inspect.Parameter:
+    """Make the option of one parameter.
+
+    Values stay text here, so that `Params` alone judges them and its sentence is the one a person reads.
+    """
+    kind: Any = str
+    if spec.kind is bool:
+        kind = bool
+    elif spec.length:
+        kind = tuple[(str,) * spec.length]  # type: ignore[misc]
+    parameter = Parameter(
+        name=flag(spec.name),
+        help=help_text(spec),
+        group=_EXPERT_GROUP if spec.expert else _PLAIN_GROUP,
+        show_default=False,
+        metavar="|".join(map(str, spec.choices)) or " ".join([_METAVARS.get(spec.kind, "")] * (spec.length or 1)),
+        allow_leading_hyphen=True,
+    )
+    return _keyword(spec.name, kind, parameter, required=spec.required)
+
+
+def _keyword(name: str, kind: Any, parameter: Parameter, *, required: bool = False) -> inspect.Parameter:
+    """Make a keyword argument; one that is not given is not passed on."""
+    if required:
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, parameter])
+    annotation = Annotated[kind | None, parameter]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
