@@ -51,7 +51,12 @@ class Cell:
     @property
     def quality(self) -> dict[str, Any]:
         """What the stage said of its result; read on demand, empty when there is none."""
-        return read_quality(self.folder)
+        from napari_tomoflow.io.results import load_quality  # costs pandas
+
+        try:
+            return load_quality(self.folder)
+        except DataError:
+            return {}
 
 
 class Project:
@@ -175,17 +180,18 @@ class Project:
     def table(self) -> dict[str, dict[str, Cell]]:
         """Return series → stage → where it stands."""
         numbered = self._numbered()
-        lineage = Lineage([record for _, record in numbered])
+        stale = Lineage([record for _, record in numbered]).stale
+        newest = {(name, record.stage): (folder, record) for folder, record in numbered for name in record.items}
         rows: dict[str, dict[str, Cell]] = {}
-        for folder, record in numbered:
-            for name, item in record.items.items():
-                rows.setdefault(name, {})[record.stage] = Cell(
-                    status=_standing(record, item),
-                    job=record.number,
-                    stale=lineage.is_stale(record, name),
-                    error=item.error,
-                    folder=folder / name,
-                )
+        for (name, stage), (folder, record) in newest.items():
+            item = record.items[name]
+            rows.setdefault(name, {})[stage] = Cell(
+                status=_standing(record, item),
+                job=record.number,
+                stale=(record.number, name) in stale,
+                error=item.error,
+                folder=folder / name,
+            )
         return rows
 
     def _numbered(self) -> list[tuple[Path, JobRecord]]:
@@ -232,15 +238,6 @@ def _standing(record: JobRecord, item: ItemRecord) -> str:
     if item.status in ("waiting", "running") and record.status != "running":
         return record.status
     return item.status
-
-
-def read_quality(folder: Path) -> dict[str, Any]:
-    """Read what a stage said of the result in `folder`; empty when there is nothing to read."""
-    try:
-        quality = json.loads((folder / "quality.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return quality if isinstance(quality, dict) else {}
 
 
 def load_noun(kind: type[N], folder: Path) -> N:

@@ -56,5 +56,6 @@ def stored_params(params: Params, folder: Path) -> dict[str, Any]:
 
 
 def referenced_files(params: Params, folder: Path) -> dict[str, Reference]:
-    """Refer to every file that a parameter names, so that a change of it is noticed."""
-    return {name: reference_to_file(value, folder, "File") for name, value in params if isinstance(value, Path)}
+    """Refer to every file that a parameter names, as ``params.<name>``, so that a change of it is noticed."""
+    files = {name: value for name, value in params if isinstance(value, Path)}
+    return {f"params.{name}": reference_to_file(path, folder, "File") for name, path in files.items()}

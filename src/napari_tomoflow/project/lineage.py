@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from napari_tomoflow.project.record import ItemRecord, JobRecord, Reference
@@ -51,7 +52,6 @@ class Lineage:
             self._newest_of_stage[result.job.stage, result.series] = result
             for kind in result.item.outputs:
                 self._of_noun.setdefault((kind, result.series), []).append(result)
-        self._stale: dict[tuple[int, str], bool] = {}
 
     def finished(self) -> Iterator[Result]:
         """Yield the results that later jobs take by default, oldest first."""
@@ -81,25 +81,23 @@ class Lineage:
             waiting += [reference.job for reference in references if reference.job is not None]
         return None
 
-    def is_stale(self, record: JobRecord, series: str) -> bool:
-        """Tell whether something upstream has been run again with another result."""
-        key = (record.number, series)
-        if key not in self._stale:
-            references = record.inputs.get(series, {}).values()
-            self._stale[key] = any(self._is_outdated(reference, series) for reference in references)
-        return self._stale[key]
+    @cached_property
+    def stale(self) -> frozenset[tuple[int, str]]:
+        """The (job, series) upstream of which something has been run again with another result."""
+        stale: set[tuple[int, str]] = set()
+        for number, record in self._records.items():  # inputs have smaller numbers, so they are judged already
+            for series, inputs in record.inputs.items():
+                if any(self._is_outdated(reference, series, stale) for reference in inputs.values()):
+                    stale.add((number, series))
+        return frozenset(stale)
 
-    def _is_outdated(self, reference: Reference, series: str) -> bool:
+    def _is_outdated(self, reference: Reference, series: str, stale: set[tuple[int, str]]) -> bool:
         if reference.job is None:
             return False
         source = self._records.get(reference.job)
-        if source is None:
+        if source is None or (reference.job, series) in stale:
             return True
         newest = self._newest_of_stage.get((source.stage, series))
-        if (
-            newest is not None
-            and newest.job.number > reference.job
-            and newest.item.fingerprint != reference.fingerprint
-        ):
-            return True
-        return self.is_stale(source, series)
+        if newest is None or newest.job.number <= reference.job:
+            return False
+        return newest.item.fingerprint != reference.fingerprint
