@@ -23,6 +23,7 @@ from napari_tomoflow.io.columns import (
 from napari_tomoflow.io.mrc import open_mrc
 from napari_tomoflow.io.stack_file import FileHeader, Planes, StackFile
 from napari_tomoflow.io.star import read_star
+from napari_tomoflow.io.tilts import ranks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def relion_raw_stack(series: RelionSeries) -> RawStack:
     table, general = series.table, series.general
     axis_deg = column_if_any(table, "rlnTomoNominalTiltAxisAngle")
     before = column_if_any(table, "rlnMicrographPreExposure")
-    order = None if before is None else np.argsort(np.argsort(before, kind="stable"), kind="stable")
+    order = None if before is None else ranks(before)
     values: dict[str, Any] = {
         "pixel_ang": _number(general, "rlnTomoTiltSeriesPixelSize", "rlnMicrographOriginalPixelSize"),
         "voltage_kv": _number(general, "rlnVoltage"),
