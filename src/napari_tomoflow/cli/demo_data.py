@@ -76,17 +76,19 @@ def measured_examples(work_folder: Path) -> Iterator[Example]:
 def ta_film_stack(folder: Path, work_folder: Path) -> Path:
     """Turn the Ta film's MATLAB projections into an MRC stack with a ``.tlt`` beside it.
 
-    The array is (x, y, tilt) with the tilt axis along y; of the three refined angles of each image, about z, y
-    and x, the second is the tilt, and the others stay below half a degree.
+    The array is (x, y, tilt) with the tilt axis along y. Of the three refined angles of each image, about z, y
+    and x, the second is the tilt; the others stay below half a degree. It turns the other way than ours: with its
+    sign changed, the tomogram is the authors' own and not its mirror in z.
     """
     from scipy.io import loadmat
 
     from napari_tomoflow.io.mrc import write_mrc
+    from napari_tomoflow.io.tilts import write_tilts
 
     projections_xyn = loadmat(folder / "Projections_area17.mat")["Proj_sub"]
     tilts_deg = loadmat(folder / "angles.mat")["angle"][:, 1]
     stack = work_folder / "Ta_film.mrc"
     work_folder.mkdir(parents=True, exist_ok=True)
-    write_mrc(stack, np.ascontiguousarray(projections_xyn.transpose(2, 1, 0), np.float32), _TA_PIXEL_ANG)
-    stack.with_suffix(".tlt").write_text("".join(f"{angle:.4f}\n" for angle in tilts_deg), "utf-8")
+    write_mrc(stack, np.ascontiguousarray(projections_xyn.transpose(2, 1, 0), np.float32), _TA_PIXEL_ANG, stack=True)
+    write_tilts(stack.with_suffix(".tlt"), -tilts_deg)
     return stack

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, Group
 
@@ -21,6 +21,9 @@ _PROJECT_GROUP = Group("Projects", sort_key=0)
 _STAGE_GROUP = Group("Stages, in the order of the pipeline", sort_key=1)
 _MACHINE_GROUP = Group("This machine", sort_key=2)
 
+_PROJECT_COMMANDS: dict[str, Callable[..., int]] = {"new": new, "status": status, "open": open_, "run": run}
+_MACHINE_COMMANDS: dict[str, Callable[..., int]] = {"demo": demo, "doctor": doctor, "warm-up": warm_up}
+
 
 def build_app() -> App:
     """Assemble the program from `STAGES` and the commands around them."""
@@ -33,11 +36,11 @@ def build_app() -> App:
         print_error=False,
         result_action="return_value",
     )
-    for command, name in ((new, "new"), (status, "status"), (open_, "open"), (run, "run")):
+    for name, command in _PROJECT_COMMANDS.items():
         app.command(command, name=name, group=_PROJECT_GROUP)
     for place, stage in enumerate(STAGES):
         app.command(stage_command(stage, run_stage), name=stage.name, group=_STAGE_GROUP, sort_key=place)
-    for command, name in ((demo, "demo"), (doctor, "doctor"), (warm_up, "warm-up")):
+    for name, command in _MACHINE_COMMANDS.items():
         app.command(command, name=name, group=_MACHINE_GROUP)
     return app
 
