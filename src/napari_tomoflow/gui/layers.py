@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Labels, Noun, ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Labels, Noun, ParticleSet, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.gui.pyramid import Level, pyramid
 
@@ -62,7 +62,6 @@ def from_layer(layer: LayerTuple) -> Noun:
 def tilt_series_to_layer(series: TiltSeries) -> LayerTuple:
     """Show a tilt series: slider along the tilts, all tilts at every resolution."""
     attributes = _attributes(series, f"{series.name} tilts", series.images.shape, series.pixel_ang, TILT_AXES)
-    attributes["translate"] = (0.0, *attributes["translate"][1:])
     return _image(series.images, attributes, binned=(False, True, True))
 
 
@@ -70,6 +69,20 @@ def tilt_series_from_layer(data: Any, attributes: Mapping[str, Any]) -> TiltSeri
     """Take the tilt series back; the images are those of the layer."""
     series: TiltSeries = attributes["metadata"][METADATA_KEY]  # nothing else knows the angles
     return series.replace(images=_finest(data))
+
+
+def raw_stack_to_layer(raw: RawStack) -> LayerTuple:
+    """Show a stack that does not say enough to be a tilt series; without a pixel size it counts in pixels."""
+    attributes = _attributes(raw, f"{raw.name} stack", raw.images.shape, raw.pixel_ang or 1.0, TILT_AXES)
+    if raw.pixel_ang is None:
+        attributes["units"] = ("pixel",) * 3
+    return _image(raw.images, attributes, binned=(False, True, True))
+
+
+def raw_stack_from_layer(data: Any, attributes: Mapping[str, Any]) -> RawStack:
+    """Take the stack back; the images are those of the layer."""
+    raw: RawStack = attributes["metadata"][METADATA_KEY]
+    return raw.replace(images=_finest(data))
 
 
 def tomogram_to_layer(tomogram: Tomogram) -> LayerTuple:
@@ -112,6 +125,7 @@ def particles_to_layer(particles: ParticleSet, grid_ang: float = 1.0) -> LayerTu
             "axis_labels": SPECIMEN_AXES,
             "metadata": {METADATA_KEY: particles},
             "features": columns,
+            "feature_defaults": _new_particle(columns),
             "size": _PARTICLE_SIZE_ANG / grid_ang,
             "face_color": "transparent",
             "border_color": "class",
@@ -187,6 +201,7 @@ def labels_from_layer(data: Any, attributes: Mapping[str, Any]) -> Labels:
 
 
 TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
+    RawStack: raw_stack_to_layer,
     TiltSeries: tilt_series_to_layer,
     Tomogram: tomogram_to_layer,
     ParticleSet: particles_to_layer,
@@ -194,6 +209,7 @@ TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
 }
 
 FROM_LAYER: Mapping[type, Callable[[Any, Mapping[str, Any]], Noun]] = {
+    RawStack: raw_stack_from_layer,
     TiltSeries: tilt_series_from_layer,
     Tomogram: tomogram_from_layer,
     ParticleSet: particles_from_layer,
@@ -204,10 +220,13 @@ _KIND_OF_TYPE = {"image": Tomogram, "points": ParticleSet, "labels": Labels}
 
 _QUATERNION = ("qx", "qy", "qz", "qw")
 
+_NEW = {"id": 0, "tomogram": "", "class": "0", "half": 0, "score": np.nan, "qx": 0.0, "qy": 0.0, "qz": 0.0, "qw": 1.0}
+_LIKE_THE_LAST = ("tomogram", "class")
+
 _COLUMNS: Mapping[str, Callable[[ParticleSet], NDArray[Any]]] = {
     "id": lambda particles: particles.ids,
     "tomogram": lambda particles: particles.tomogram,
-    "class": lambda particles: particles.class_ids,
+    "class": lambda particles: particles.class_ids.astype(np.str_),  # as numbers they would be a colour scale
     "half": lambda particles: particles.half,
     "score": lambda particles: particles.score,
     **{
@@ -242,11 +261,12 @@ def _image(array: Array, attributes: dict[str, Any], binned: tuple[bool, bool, b
 def _attributes(
     noun: Noun, name: str, shape: tuple[int, ...], voxel_ang: float, axes: tuple[str, str, str]
 ) -> dict[str, Any]:
-    """Put the middle voxel of an array at the origin of the world."""
+    """Put the middle voxel of an array at the origin of the world; tilts are counted from 0."""
+    corner = tuple(-voxel_ang * (n // 2) for n in shape)
     return {
         "name": name,
         "scale": (voxel_ang,) * 3,
-        "translate": tuple(-voxel_ang * (n // 2) for n in shape),
+        "translate": (0.0, *corner[1:]) if axes == TILT_AXES else corner,
         "units": ("angstrom",) * 3,
         "axis_labels": axes,
         "metadata": {METADATA_KEY: noun},
@@ -273,6 +293,12 @@ def _voxel_ang(attributes: Mapping[str, Any]) -> float:
 
 def _particles_name(particles: ParticleSet) -> str:
     return " ".join([*sorted({str(name) for name in particles.tomogram} - {""}), "particles"])
+
+
+def _new_particle(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a particle added by hand is: in the same tomogram and of the same class as the last, not turned yet."""
+    last = {name: column[-1] for name, column in columns.items() if len(column)}
+    return last | _NEW | {name: last[name] for name in _LIKE_THE_LAST if name in last}
 
 
 def _unique_ids(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -136,8 +136,7 @@ class Level:
         fz, fy, fx = self.factors
         n_planes = self._planes_per_block()
         first = z * fz + (fz - n_planes) // 2
-        rows = slice(y.start * fy, (y.stop - y.step + 1) * fy)
-        columns = slice(x.start * fx, (x.stop - x.step + 1) * fx)
+        rows, columns = slice(y[0] * fy, (y[-1] + 1) * fy), slice(x[0] * fx, (x[-1] + 1) * fx)
         planes = range(first, first + n_planes)
         blocks = [_binned(np.asarray(self.source[plane, rows, columns]), fy, fx) for plane in planes]
         mean: NDArray[np.float32] = np.mean(blocks, axis=0)

@@ -65,11 +65,9 @@ def _series_of(raw: RawStack) -> Noun:
     """Take a stack as a tilt series if it says enough; nothing is made up for one that does not."""
     if raw.tilt_deg is None or raw.pixel_ang is None:
         return raw
-    return TiltSeries(
-        name=raw.name,
-        images=raw.images,
-        tilt_deg=raw.tilt_deg,
-        pixel_ang=raw.pixel_ang,
-        axis_deg=raw.axis_deg,
-        **({} if raw.dose_before_e_ang2 is None else {"dose_before_e_ang2": raw.dose_before_e_ang2}),
+    series = TiltSeries(
+        name=raw.name, images=raw.images, tilt_deg=raw.tilt_deg, pixel_ang=raw.pixel_ang, axis_deg=raw.axis_deg
     )
+    if raw.dose_before_e_ang2 is None:
+        return series
+    return series.replace(dose_before_e_ang2=raw.dose_before_e_ang2)

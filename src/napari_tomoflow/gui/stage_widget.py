@@ -17,6 +17,7 @@ from napari_tomoflow.core.stage import Stage
 AUTO = "auto"
 """Shown where nothing is set and the stage decides by itself."""
 
+_MISSING = object()
 _YES_NO = {AUTO: None, "yes": True, "no": False}
 
 
@@ -24,7 +25,7 @@ _YES_NO = {AUTO: None, "yes": True, "no": False}
 class Row:
     """One parameter in a form: its widget, and how its value is read and shown.
 
-    `read` may return text that is no value of the parameter; `Params` then says what is wrong with it.
+    What `read` returns may be no value of the parameter; `Params` then says what is wrong with it.
     """
 
     spec: ParamSpec
@@ -59,8 +60,9 @@ class StageWidget(QWidget):
         ParamError
             A value is missing or may not be what it is; the text is the one shown in the form.
         """
+        given = {name: value for name, row in self.rows.items() if (value := row.read()) is not _MISSING}
         try:
-            return self.stage.params(**{name: row.read() for name, row in self.rows.items()})
+            return self.stage.params(**given)
         except ParamError as error:
             raise ParamError(self._in_words_of_the_form(str(error))) from None
 
@@ -182,7 +184,8 @@ def _text_row(spec: ParamSpec) -> Row:
 
 
 def _nothing(spec: ParamSpec) -> Any:
-    return None if spec.optional else ""
+    """Read an empty row: the stage decides, or the person has to."""
+    return None if spec.optional else _MISSING
 
 
 def _text(value: Any) -> str:
