@@ -1,19 +1,23 @@
 """Fingerprints: equal ones promise equal results, without reading a single pixel."""
 
+import glob
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_tomoflow.core.errors import DataError, MissingError
+from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.files import plainly, portable
 from napari_tomoflow.project.record import Reference
 
 _LENGTH = 16
 """Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
+
+_COMPANIONS = (".mdoc", ".rawtlt", ".tlt")
 
 
 def fingerprint(value: Any) -> str:
@@ -27,17 +31,22 @@ def reference_to_file(path: Path, folder: Path, kind: str) -> Reference:
 
     Raises
     ------
-    MissingError, DataError
-        There is no such file, or it is a folder.
+    MissingError
+        There is no such file.
     """
     if not path.exists():
         raise MissingError(f"There is no file {path}; check the path.")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; give a file in it.")
     with plainly(path):
         stat = path.stat()
     facts = {"path": portable(path, folder), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     return Reference(kind=kind, fingerprint=fingerprint(facts), **facts)
+
+
+def companions(stack: Path, folder: Path) -> dict[str, Reference]:
+    """Refer to the angle lists and mdocs beside a stack, as ``beside.<name>``: they decide what is read too."""
+    beside = sorted(stack.parent.glob(glob.escape(stem_of(stack)) + ".*"))
+    files = [path for path in beside if path.suffix in _COMPANIONS]
+    return {f"beside.{path.name}": reference_to_file(path, folder, "File") for path in files}
 
 
 def item_fingerprint(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, Reference]) -> str:

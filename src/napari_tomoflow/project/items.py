@@ -119,4 +119,5 @@ def _load(task: Task, name: str) -> Any:
     from napari_tomoflow.io.sources import read_raw_stack
 
     options = {option: getattr(task.params, option) for option in _READER_OPTIONS if hasattr(task.params, option)}
-    return read_raw_stack((task.project / task.inputs[name].path).resolve(), **options)
+    path = (task.project / task.inputs[name].path).resolve()
+    return read_raw_stack(path, **options).replace(name=task.name)

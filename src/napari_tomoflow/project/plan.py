@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_tomoflow.core.errors import MissingError, ParamError
+from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
-from napari_tomoflow.project.fingerprint import reference_to_file, referenced_files
+from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.record import Reference
-
-_PACKED = (".gz", ".bz2")
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,14 @@ def _plan_files(project: Project, request: Request) -> Plan:
     lineage = project.lineage()
     items: dict[str, dict[str, Reference]] = {}
     for source in request.sources:
-        name = _checked_name(given or stem(source))
+        if source.is_dir():
+            raise DataError(f"{source} is a folder; give a stack in it.")
+        name = _checked_name(given or stem_of(source))
         _refuse_clash(lineage, project, name, source.expanduser().resolve())
         if name in items:
             raise ParamError(_clash(name, (project.folder / items[name][input_name].path).resolve(), source))
-        items[name] = {input_name: reference_to_file(source, project.folder, RawStack.__name__), **extra}
+        stack = reference_to_file(source, project.folder, RawStack.__name__)
+        items[name] = {input_name: stack, **companions(source, project.folder), **extra}
     return Plan(items)
 
 
@@ -146,11 +148,6 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
         elif needed.required:
             raise MissingError(missing(needed.kind, series, request.from_job))
     return found
-
-
-def stem(path: Path) -> str:
-    """Name a series by its file: no folder, no ending, no packing."""
-    return Path(path.name.removesuffix(path.suffix) if path.suffix.lower() in _PACKED else path.name).stem
 
 
 def _checked_name(name: str) -> str:

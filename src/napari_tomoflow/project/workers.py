@@ -18,7 +18,7 @@ from napari_tomoflow.project.items import Outcome, Task, work_on
 from napari_tomoflow.project.lane import compute_lane
 
 _POLL_S = 0.1
-_GRACE_S = 0.7
+_GRACE_S = 0.5
 """How long a worker may take to reach its next report after a cancel."""
 _STEPS = 1000
 """Resolution of one item's progress."""
@@ -68,8 +68,10 @@ def _in_processes(tasks: Sequence[Task], workers: int, begun: Begun, report: Rep
     progress = context.Array("d", [_NOT_BEGUN] * len(tasks), lock=False)
     threads = max((os.cpu_count() or 1) // workers, 1)
     pool = ProcessPoolExecutor(workers, context, _set_up_worker, (stop, progress, threads))
+    futures: dict[Future[Outcome], int] = {}
     try:
-        futures = {pool.submit(_work_in_worker, index, task): index for index, task in enumerate(tasks)}
+        for index, task in enumerate(tasks):
+            futures[pool.submit(_work_in_worker, index, task)] = index
         waiting = set(range(len(tasks)))
         while futures:
             ended, _ = wait(futures, timeout=_POLL_S, return_when=FIRST_COMPLETED)
@@ -83,7 +85,9 @@ def _in_processes(tasks: Sequence[Task], workers: int, begun: Begun, report: Rep
                 yield tasks[futures.pop(future)].name, _outcome_of(future)
     finally:
         stop.value = 1
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Whoever has not begun finds `stop` set and never will; whoever does not hear it ends itself.
+        wait([future for future, index in futures.items() if progress[index] != _NOT_BEGUN], timeout=2 * _GRACE_S)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome_of(future: "Future[Outcome]") -> Outcome:
@@ -124,7 +128,7 @@ def _work_in_worker(index: int, task: Task) -> Outcome:
             raise Cancelled(doing)
         progress[index] = done / max(total, 1)
 
-    progress[index] = 0.0
+    report(0, 1, "Starting")
     outcome = work_on(task, report)
     progress[index] = 1.0
     if outcome.bug is not None:

@@ -1,0 +1,115 @@
+"""Stages that cost nothing, for tests of the book; importable by worker processes."""
+
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Alignment, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.params import Params, param
+from napari_tomoflow.core.report import Report, silent, watched
+from napari_tomoflow.core.stage import Allocate, Stage, in_memory
+from napari_tomoflow.project import Project, run
+
+COUNTER = "TOMOFLOW_TEST_COUNTER"
+"""Environment variable: a file to which `build` adds the name of each series it begins."""
+SLOW = "TOMOFLOW_TEST_SLOW"
+"""Environment variable: the series on which every slab of `build` takes 0.1 s."""
+STUCK = "TOMOFLOW_TEST_STUCK"
+"""Environment variable: the series on which `build` reports nothing for a minute."""
+
+
+class GatherParams(Params):
+    """How a stack becomes a series."""
+
+    name: str | None = param(None, help="Name of the series.")
+    pixel_ang: float = param(10.0, unit="Å", low=0.1, help="Pixel size.")
+
+
+def gather(recorded: RawStack, params: GatherParams, report: Report = silent) -> TiltSeries:
+    """Take a stack as a series."""
+    tilt_deg = np.linspace(-60, 60, len(recorded.images))
+    name = params.name or recorded.name
+    return TiltSeries(name=name, images=recorded.images, tilt_deg=tilt_deg, pixel_ang=params.pixel_ang, axis_deg=0.0)
+
+
+class InventParams(Params):
+    """Which series to invent."""
+
+    name: str = param("TS_01", help="Name of the series.")
+    seed: int = param(0, low=0, help="Seed of the noise.")
+
+
+def invent(params: InventParams, report: Report = silent) -> TiltSeries:
+    """Make a series of noise."""
+    images = np.random.default_rng(params.seed).normal(size=(3, 8, 8)).astype(np.float32)
+    return TiltSeries(name=params.name, images=images, tilt_deg=np.array([-30.0, 0, 30]), pixel_ang=10.0, axis_deg=0.0)
+
+
+class MeasureParams(Params):
+    """How to measure."""
+
+    axis_deg: float = param(5.0, low=-180, high=180, unit="°", help="Axis to claim.")
+    fails_on: str = param("", help="A series that cannot be measured.")
+    breaks_on: str = param("", help="A series that shows a bug.")
+
+
+def measure(series: TiltSeries, params: MeasureParams, report: Report = silent) -> Alignment:
+    """Claim a geometry."""
+    report(0, 1, "Measuring")
+    if series.name == params.fails_on:
+        raise DataError(f"{series.name} is too dark (mean 0); leave it out.")
+    if series.name == params.breaks_on:
+        raise ZeroDivisionError("a bug")
+    report(1, 1, "Measuring")
+    quality = {"mean": float(np.mean(series.image(0))), "threads": os.environ.get("NUMBA_NUM_THREADS")}
+    return Alignment(tilt_deg=series.tilt_deg, axis_deg=params.axis_deg, quality=quality)
+
+
+class BuildParams(Params):
+    """How to build."""
+
+    steps: int = param(2, low=1, help="Number of slabs.")
+    fill: Literal["mean", "noise"] = param("mean", help="What the volume holds.")
+    guide: Path | None = param(None, help="A file that changes nothing.")
+
+
+def build(
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    params: BuildParams = BuildParams(),
+    report: Report = silent,
+    allocate: Allocate = in_memory,
+) -> Tomogram:
+    """Build a volume in slabs."""
+    if COUNTER in os.environ:
+        with Path(os.environ[COUNTER]).open("a") as file:
+            file.write(series.name + "\n")
+    axis_deg = alignment.axis_deg[0] if alignment else 0.0
+    volume = allocate("tomogram", (params.steps, 8, 8), np.float32)
+    for step in watched(range(params.steps), report, "Building"):
+        if os.environ.get(SLOW) == series.name:
+            time.sleep(0.1)
+        if os.environ.get(STUCK) == series.name:
+            time.sleep(60)
+        volume[step] = series.image(step % series.n_tilts) + axis_deg if params.fill == "noise" else axis_deg
+    return Tomogram(name=series.name, volume=volume, voxel_ang=series.pixel_ang)
+
+
+GATHER, INVENT, MEASURE, BUILD = (Stage.of(f, version=1) for f in (gather, invent, measure, build))
+
+
+def project_with_series(folder: Path, *names: str) -> Project:
+    """Make a project with one job of `invent` per name."""
+    project = Project.create(folder)
+    for seed, name in enumerate(names):
+        run(project, INVENT, InventParams(name=name, seed=seed))
+    return project
+
+
+def build_in(folder: str, workers: str, steps: str) -> None:
+    """Run `build` on all series of a project: the body of a process that will be killed."""
+    run(Project.open(folder), BUILD, BuildParams(steps=int(steps)), workers=int(workers))
