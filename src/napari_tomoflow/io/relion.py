@@ -55,27 +55,76 @@ class RelionSeries:
     general: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_relion_series(path: Path) -> dict[str, RelionSeries]:
-    """Read all series of a table of series, or the one of a file of one series.
+def list_relion_series(path: Path) -> dict[str, Path]:
+    """Name the series of a STAR file and where the file of each is, whether it is there or not.
 
     Raises
     ------
     DataError
-        The file is no tilt-series STAR, or one it lists is not there.
+        The file is no tilt-series STAR.
     """
+    name, table = _tilt_series_table(path)
+    if _LIST not in table.columns:
+        return {name: path}
+    return {str(row["rlnTomoName"]): resolve(str(row[_LIST]), path) for _, row in table.iterrows()}
+
+
+def read_relion_series(path: Path, name: str | None = None) -> RelionSeries:
+    """Read one series, from its own file or from the table of all series.
+
+    The table of all series is looked for above a series' own file, where RELION keeps it, because the
+    optics and the pixel size are only there.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        Which series, when the file lists several.
+
+    Raises
+    ------
+    DataError
+        The file is no tilt-series STAR, lists several series, or not the one asked for.
+    """
+    own_name, table = _tilt_series_table(path)
+    if _LIST not in table.columns:
+        return RelionSeries(own_name, path, table, _row_above(path))
+    rows = {str(row["rlnTomoName"]): row for _, row in table.iterrows()}
+    if name is None and len(rows) == 1:
+        name = next(iter(rows))
+    if name not in rows:
+        files = ", ".join(map(str, table[_LIST]))
+        raise DataError(f"{path} lists {len(rows)} tilt series; give the file of one: {files}.")
+    star = resolve(str(rows[name][_LIST]), path)
+    if not star.exists():
+        raise DataError(f"{path} lists {rows[name][_LIST]}, which is not there; put it back and try again.")
+    return RelionSeries(name, star, _tilt_series_table(star)[1], dict(rows[name]))
+
+
+def _tilt_series_table(path: Path) -> tuple[str, "pd.DataFrame"]:
+    """Find the table of a STAR file that is about tilt series, with the name of its block."""
     import pandas as pd
 
     for name, block in read_star(path).items():
         table = pd.DataFrame([block]) if isinstance(block, dict) else block
-        if _LIST in table.columns:
-            rows = [dict(row) for _, row in table.iterrows()]
-            return {str(row["rlnTomoName"]): _listed(row, path) for row in rows}
-        if _TILT in table.columns:
-            return {name: RelionSeries(name, path, table)}
+        if {_LIST, _TILT} & set(table.columns):
+            return name, table
     raise DataError(
         f"{path} is no tilt series of RELION 5: no table has the column {_TILT} or {_LIST}; "
         "give tilt_series.star, or the STAR file of one series."
     )
+
+
+def _row_above(star: Path) -> Mapping[str, Any]:
+    """Find what the table of all series, one folder up, says of a series."""
+    for path in sorted(star.resolve().parent.parent.glob("*.star")):
+        if _LIST not in path.read_text("utf-8", "replace"):
+            continue
+        _, table = _tilt_series_table(path)
+        rows = [row for _, row in table.iterrows() if Path(str(row[_LIST])).name == star.name]
+        if rows:
+            return dict(rows[0])
+    return {}
 
 
 def relion_raw_stack(series: RelionSeries) -> RawStack:
@@ -85,7 +134,7 @@ def relion_raw_stack(series: RelionSeries) -> RawStack:
     before = column_if_any(table, "rlnMicrographPreExposure")
     order = None if before is None else ranks(before)
     values: dict[str, Any] = {
-        "pixel_ang": _number(general, "rlnTomoTiltSeriesPixelSize", "rlnMicrographOriginalPixelSize"),
+        "pixel_ang": _number(general, "rlnTomoTiltSeriesPixelSize"),
         "voltage_kv": _number(general, "rlnVoltage"),
         "cs_mm": _number(general, "rlnSphericalAberration"),
         "amplitude_contrast": _number(general, "rlnAmplitudeContrast"),
@@ -125,24 +174,7 @@ def open_star_stack(path: Path) -> StackFile:
     DataError
         It lists several series; the text names them.
     """
-    return _stack(only_series(path))
-
-
-def only_series(path: Path) -> RelionSeries:
-    """Return the one series of a STAR file, or say which there are to choose from."""
-    found = read_relion_series(path)
-    if len(found) != 1:
-        files = ", ".join(str(series.path) for series in found.values())
-        raise DataError(f"{path} lists {len(found)} tilt series; give the file of one: {files}.")
-    return next(iter(found.values()))
-
-
-def _listed(row: Mapping[Any, Any], path: Path) -> RelionSeries:
-    star = resolve(str(row[_LIST]), path)
-    if not star.exists():
-        raise DataError(f"{path} lists {row[_LIST]}, which is not there; put it back or give one series' STAR file.")
-    series = next(iter(read_relion_series(star).values()))
-    return RelionSeries(str(row["rlnTomoName"]), star, series.table, row)
+    return _stack(read_relion_series(path))
 
 
 def resolve(name: str, star: Path) -> Path:
@@ -153,19 +185,18 @@ def resolve(name: str, star: Path) -> Path:
     return star.parent / name
 
 
-def _number(general: Mapping[str, Any], *names: str) -> float | None:
-    found = [float(general[name]) for name in names if name in general]
-    return found[0] if found else None
+def _number(general: Mapping[str, Any], name: str) -> float | None:
+    return float(general[name]) if name in general else None
 
 
 def _stack(series: RelionSeries) -> StackFile:
-    pixel_ang = _number(series.general, "rlnTomoTiltSeriesPixelSize", "rlnMicrographOriginalPixelSize")
+    pixel_ang = _number(series.general, "rlnTomoTiltSeriesPixelSize")
     header = FileHeader(pixel_ang=pixel_ang, tilt_deg=column_if_any(series.table, _TILT))
     return StackFile(series.path, _load, header)
 
 
 def _load(path: Path) -> Array:
-    table = only_series(path).table
+    _, table = _tilt_series_table(path)
     if "rlnMicrographName" not in table.columns:
         raise DataError(f"{path} lists movies but no images; run motion correction first and give its STAR file.")
     return _ListedImages(path, tuple(table["rlnMicrographName"]))

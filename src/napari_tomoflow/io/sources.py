@@ -13,7 +13,7 @@ from typing import Any
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
-from napari_tomoflow.io.relion import STAR_SUFFIXES, only_series, relion_raw_stack
+from napari_tomoflow.io.relion import STAR_SUFFIXES, read_relion_series, relion_raw_stack
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.stacks import open_stack, stem_of
 from napari_tomoflow.io.tilts import match_angles, read_order, read_tilts
@@ -81,7 +81,7 @@ def read_raw_stack(
         A file is damaged, or holds another number of tilts than the stack.
     """
     if path.suffix.lower() in STAR_SUFFIXES:
-        recorded = relion_raw_stack(only_series(path))
+        recorded = relion_raw_stack(read_relion_series(path))
         misfits = _Misfits(path, len(recorded.tilt_deg if recorded.tilt_deg is not None else ()))
     else:
         stack = open_stack(path)

@@ -141,5 +141,5 @@ class StackFile:
         return StackFile, (self.path, self._load, self.header)
 
     def __repr__(self) -> str:
-        """Name file, shape and type."""
-        return f"StackFile({str(self.path)!r}, {' × '.join(map(str, self.shape))}, {self.dtype})"
+        """Name the file; shape and type might have to be read first."""
+        return f"StackFile({str(self.path)!r})"

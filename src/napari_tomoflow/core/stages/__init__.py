@@ -1,7 +1,8 @@
 """The stages of the pipeline, in its order. Being listed here is being offered, documented and tested."""
 
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.core.stages.import_ import IMPORT
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.simulate import SIMULATE
 
-STAGES: tuple[Stage, ...] = (SIMULATE, RECONSTRUCT)
+STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, RECONSTRUCT)
