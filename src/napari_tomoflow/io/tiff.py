@@ -41,25 +41,25 @@ def _load(path: Path) -> Array:
     require_file(path, _KIND)
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            shape, dtype = series.shape, series.dtype
-            pages = len(file.series) == 1 and all(page is not None for page in series.pages)
-            raw_order = file.byteorder
-            offset = series.dataoffset
+            kinds = {(one.shape, str(one.dtype), "S" in one.axes) for one in file.series}
+            first, n_series, order = file.series[0], len(file.series), file.byteorder
     except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
         raise DataError(f"{path} is not a readable TIFF: {error}; copy it again from its source.") from error
-    if not pages or len(shape) not in (2, 3) or dtype is None or dtype.kind not in "iuf" or shape[-1] in (3, 4):
+    dtype = np.dtype(first.dtype or np.void)
+    # Pages written one by one are a series each; a stack has but one kind of them.
+    if len(kinds) > 1 or len(first.shape) not in (2, 3) or dtype.kind not in "iuf" or "S" in first.axes:
+        found = ", ".join(f"{' × '.join(map(str, shape))} {kind}" for shape, kind, _ in sorted(kinds))
         raise DataError(
-            f"{path} is no stack of grey images: its pages have shape {tuple(shape)} and type {dtype}; "
+            f"{path} is no stack of grey images: it holds {found}; "
             "give a TIFF with one page of the same size for each tilt."
         )
-    planes = (int(np.prod(shape[:-2])), int(shape[-2]), int(shape[-1]))
-    if offset is None:
-        return _Pages(path, planes, dtype)
-    end = offset + int(np.prod(planes)) * dtype.itemsize
+    shape = (n_series * int(np.prod(first.shape[:-2])), int(first.shape[-2]), int(first.shape[-1]))
+    if n_series > 1 or first.dataoffset is None:
+        return _Pages(path, shape, dtype)
+    end = first.dataoffset + int(np.prod(shape)) * dtype.itemsize
     if path.stat().st_size < end:
         raise DataError(f"{path} is cut short: its pages end at byte {end}, the file before; copy it again.")
-    return np.memmap(path, dtype.newbyteorder(raw_order), mode="r", offset=offset, shape=planes)[:, ::-1]
+    return np.memmap(path, dtype.newbyteorder(order), mode="r", offset=first.dataoffset, shape=shape)[:, ::-1]
 
 
 def _header(path: Path) -> FileHeader:
