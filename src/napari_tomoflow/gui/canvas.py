@@ -86,13 +86,17 @@ def _prepare(viewer: Any, layer: Any) -> None:
     coarsest = layer.data[-1] if getattr(layer, "multiscale", False) else None
     if not isinstance(coarsest, Level):
         return
-    worker = create_worker(
-        coarsest.prepare, _progress={"total": coarsest.shape[0], "desc": f"Preparing 3-D of {layer.name}"}
-    )
+    n_planes = coarsest.shape[0]
+    worker = create_worker(coarsest.prepare)
+
+    def tell(plane: int) -> None:
+        # In the status line: napari's own progress bar draws the canvas again from inside this call.
+        viewer.status = f"Preparing 3-D of {layer.name}: {100 * (plane + 1) // n_planes} %"
 
     def stop(event: Any) -> None:
         if event.value is layer:
             worker.quit()
 
+    worker.yielded.connect(tell)
     viewer.layers.events.removed.connect(stop)
     worker.start()

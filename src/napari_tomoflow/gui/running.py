@@ -86,6 +86,7 @@ class DetachedJob:
     """The same job as a program of its own, which goes on when the viewer closes."""
 
     def __init__(self, words: Sequence[str]) -> None:
+        self._problem: str | None = None
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the program writes to it as long as it runs
         self._process = subprocess.Popen(
             [sys.executable, "-m", "napari_tomoflow.cli.main", *words[1:]],
@@ -96,13 +97,15 @@ class DetachedJob:
         )
 
     def problem(self) -> str | None:
-        """Say what went wrong; empty when all went well, None while nobody knows."""
+        """Say what went wrong; empty when all went well, None while it runs."""
         code = self._process.poll()
-        if code is None:
-            return None
-        self._said.seek(0)
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return "" if code == 0 else (lines[-1] if lines else f"The program ended with exit code {code}.")
+        if code is None or self._said.closed:
+            return self._problem
+        with self._said:
+            self._said.seek(0)
+            lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        self._problem = "" if code == 0 else (lines[-1] if lines else f"The program ended with exit code {code}.")
+        return self._problem
 
 
 def _run(request: Request, gauge: Gauge) -> Ending:
