@@ -14,7 +14,7 @@ from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import Noun
 from napari_tomoflow.io.files import write_text
 from napari_tomoflow.project.claims import is_held
-from napari_tomoflow.project.files import plainly
+from napari_tomoflow.project.files import plain, plainly
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.migrations import PROJECT_STEPS, SCHEMA, migrate
 from napari_tomoflow.project.record import RECORD_NAME, ItemRecord, JobRecord, read_record
@@ -53,10 +53,9 @@ class Cell:
         """What the stage said of its result; read on demand, empty when there is none."""
         from napari_tomoflow.io.results import load_quality  # costs pandas
 
-        try:
+        with suppress(DataError):
             return load_quality(self.folder)
-        except DataError:
-            return {}
+        return {}
 
 
 class Project:
@@ -110,10 +109,12 @@ class Project:
         """
         folder = Path(folder).expanduser().resolve()
         path = folder / PROJECT_FILE
-        if not path.is_file():
-            raise MissingError(f"{folder} is no project: there is no {path}; make one with `tomoflow new {folder}`.")
         try:
             with plainly(path):
+                if not path.is_file():
+                    raise MissingError(
+                        f"{folder} is no project: it has no {path}; make one with `tomoflow new {folder}`."
+                    )
                 values = json.loads(path.read_text("utf-8"))
             name = str(migrate(values, path, PROJECT_STEPS)["name"])
         except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
@@ -206,24 +207,30 @@ class Project:
         return sorted(found, key=lambda pair: pair[1].number)
 
     def _record(self, folder: Path) -> JobRecord:
-        """Read a record, from memory if its file has not changed, and find out what became of a running one."""
+        """Read a record and find out what became of a job that says it is running."""
         try:
-            stat = (folder / RECORD_NAME).stat()
-            stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            known = self._read.get(folder)
-            record = known[1] if known and known[0] == stamp else read_record(folder)
-            self._read[folder] = (stamp, record)
+            record = self._stored(folder)
+            if record.status == "running" and not is_held(record, folder):
+                record = self._stored(folder)  # it may have ended between the two looks
+                return record.replace(status="interrupted") if record.status == "running" else record
+            return record
         except DataError as error:
             return _broken(folder, str(error))
         except FileNotFoundError:
             if not folder.exists():
                 raise
             return _broken(folder, f"{folder} holds no {RECORD_NAME}; restore it from a copy or delete the job folder.")
-        if record.status == "running" and not is_held(record, folder):
-            # It may have ended between the two looks; then its record says how.
-            record = read_record(folder)
-            return record.replace(status="interrupted") if record.status == "running" else record
-        return record
+        except OSError as error:
+            return _broken(folder, str(plain(error, folder)))
+
+    def _stored(self, folder: Path) -> JobRecord:
+        """Read a record, from memory if its file has not changed."""
+        stat = (folder / RECORD_NAME).stat()
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = self._read.get(folder)
+        if known is None or known[0] != stamp:
+            known = self._read[folder] = (stamp, read_record(folder))
+        return known[1]
 
 
 def _broken(folder: Path, error: str) -> JobRecord:

@@ -38,7 +38,7 @@ def host() -> str:
 
 
 def claim_number(jobs: Path) -> tuple[int, Path]:
-    """Take the next free job number: return it and its new folder, still under a hidden name.
+    """Take the next free job number: return it and its new folder, under a name no reader looks at.
 
     While the folder ``0007.partial`` exists nobody else can get number 7, so the look for an
     existing job 7 cannot be overtaken.
@@ -66,14 +66,17 @@ def is_held(record: JobRecord, folder: Path) -> bool:
         heard = marker(folder, record.attempt).stat().st_mtime
     except FileNotFoundError:
         return False
+    fresh = time.time() - heard < _DEAD_AFTER_S
     if record.host != host():
-        return time.time() - heard < _DEAD_AFTER_S
+        return fresh
     try:
         process = psutil.Process(record.pid)
-        gone = process.status() == psutil.STATUS_ZOMBIE
-        return not gone and abs(process.create_time() - record.process_started) < _START_TOLERANCE_S
+        lives = process.status() != psutil.STATUS_ZOMBIE
+        return lives and bool(abs(process.create_time() - record.process_started) < _START_TOLERANCE_S)
     except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:  # somebody else's
+        return fresh
 
 
 def claim_again(folder: Path) -> JobRecord | None:

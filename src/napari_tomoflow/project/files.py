@@ -23,7 +23,7 @@ def plainly(path: Path) -> Iterator[None]:
 
 def plain(error: OSError, path: Path) -> DataError:
     """Say in one sentence which file could not be used, why, and what to do; `path` if the error names none."""
-    where = Path(error.filename) if isinstance(error.filename, str) else path
+    where = Path(error.filename) if isinstance(error.filename, str | os.PathLike) else path
     if error.errno in _REFUSED_TO_WRITE:
         return cannot_write(where, error)
     return DataError(f"{where} cannot be used ({error.strerror or error}); check the file and its disk, run again.")

@@ -17,6 +17,9 @@ from napari_tomoflow.project.record import Reference
 _LENGTH = 16
 """Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
 
+READER_OPTIONS = ("angles", "mdoc", "order")
+"""Parameters that the reader of raw images takes besides the stage itself."""
+
 _COMPANIONS = (".mdoc", ".rawtlt", ".tlt")
 
 
@@ -49,10 +52,16 @@ def companions(stack: Path, folder: Path) -> dict[str, Reference]:
     return {f"beside.{path.name}": reference_to_file(path, folder, "File") for path in files}
 
 
-def item_fingerprint(stage: Stage, params: Mapping[str, Any], inputs: Mapping[str, Reference]) -> str:
-    """Digest everything that decides the result of one item."""
-    sources = {name: reference.fingerprint for name, reference in inputs.items()}
-    return fingerprint([stage.name, stage.version, dict(params), sources])
+def item_fingerprints(
+    stage: Stage, params: Mapping[str, Any], items: Mapping[str, Mapping[str, Reference]]
+) -> dict[str, str]:
+    """Digest everything that decides the result of each item: stage, version, parameters and inputs."""
+    return {
+        name: fingerprint(
+            [stage.name, stage.version, params, {given: source.fingerprint for given, source in inputs.items()}]
+        )
+        for name, inputs in items.items()
+    }
 
 
 def stored_params(params: Params, folder: Path) -> dict[str, Any]:
@@ -66,5 +75,10 @@ def stored_params(params: Params, folder: Path) -> dict[str, Any]:
 
 def referenced_files(params: Params, folder: Path) -> dict[str, Reference]:
     """Refer to every file that a parameter names, as ``params.<name>``, so that a change of it is noticed."""
-    files = {name: value for name, value in params if isinstance(value, Path)}
+    files = {name: Path(value) for name, value in params if isinstance(value, Path) or _is_read(name, value)}
     return {f"params.{name}": reference_to_file(path, folder, "File") for name, path in files.items()}
+
+
+def _is_read(name: str, value: Any) -> bool:
+    """Tell whether a text that may be a word or a path is a path to read."""
+    return name in READER_OPTIONS and isinstance(value, str) and Path(value).is_file()

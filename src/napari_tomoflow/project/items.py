@@ -19,10 +19,8 @@ from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import load_noun
 from napari_tomoflow.project.files import plain
+from napari_tomoflow.project.fingerprint import READER_OPTIONS
 from napari_tomoflow.project.record import Reference
-
-_READER_OPTIONS = ("angles", "mdoc", "order")
-"""Parameters of a stage that its reader of raw images takes rather than the stage itself."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,22 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an item ended: with outputs, with an error the person can mend, or with a bug and its traceback."""
+    """How an item ended: with outputs, with an error the person can mend, or with a bug.
+
+    Attributes
+    ----------
+    seconds : float
+        Time it took.
+    peak_memory : int
+        Largest resident memory the process that worked on it has had, bytes.
+    outputs : dict of str to str
+        Name of the noun → file, relative to the task's folder.
+    error : str
+        The sentence of either kind of error.
+    bug : Exception or None
+    trace : str
+        Traceback of the bug.
+    """
 
     seconds: float
     peak_memory: int
@@ -82,7 +95,7 @@ def work_on(task: Task, report: Report) -> Outcome:
     except MemoryError as full:
         error = f"{task.name} does not fit into memory ({full}); close other programs or work on smaller data."
     except Exception as unforeseen:
-        bug, trace = unforeseen, traceback.format_exc()
+        error, bug, trace = f"{type(unforeseen).__name__}: {unforeseen}", unforeseen, traceback.format_exc()
     finally:
         if not outputs:
             shutil.rmtree(task.folder, ignore_errors=True)
@@ -97,8 +110,8 @@ def peak_memory() -> int:
 
 def _make(task: Task, report: Report) -> dict[str, str]:
     """Load the inputs, run the stage, save its result."""
-    from napari_tomoflow.io.mrc import allocate_mrc  # costs mrcfile and pandas
-    from napari_tomoflow.io.results import save
+    from napari_tomoflow.io.mrc import allocate_mrc
+    from napari_tomoflow.io.results import save  # costs pandas
 
     def allocate(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return allocate_mrc(task.folder / f"{name}.mrc", shape, dtype)
@@ -118,6 +131,6 @@ def _load(task: Task, name: str) -> Any:
         return load_noun(kind, task.input_folders[name])
     from napari_tomoflow.io.sources import read_raw_stack
 
-    options = {option: getattr(task.params, option) for option in _READER_OPTIONS if hasattr(task.params, option)}
+    options = {option: getattr(task.params, option) for option in READER_OPTIONS if hasattr(task.params, option)}
     path = (task.project / task.inputs[name].path).resolve()
     return read_raw_stack(path, **options).replace(name=task.name)

@@ -9,7 +9,7 @@ from typing import Any
 from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.claims import claim_again, claim_number, host, marker, process_started
 from napari_tomoflow.project.files import plainly
-from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprint, stored_params
+from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprints, stored_params
 from napari_tomoflow.project.items import Outcome, Task, peak_memory
 from napari_tomoflow.project.log import JobLog
 from napari_tomoflow.project.plan import Plan, Request
@@ -55,22 +55,25 @@ class OpenJob:
 
     def end_item(self, name: str, outcome: Outcome) -> None:
         """Note how an item ended; only now do its files get their final name."""
-        seconds = round(outcome.seconds, 3)
+        self.record = self.record.replace(peak_memory=max(self.record.peak_memory or 0, outcome.peak_memory))
         if outcome.bug is not None:
             self._log.add(f"{name} ended by a bug in the program; please report it with this file")
             self._log.add_trace(outcome.trace)
-            self._change_item(name, status="failed", error=_bug_sentence(outcome.bug), seconds=seconds)
         elif outcome.error:
             self._log.add(f"{name} failed: {outcome.error}")
-            self._change_item(name, status="failed", error=outcome.error, seconds=seconds)
         else:
             self._publish(name)
             self._log.add(f"{name} done in {outcome.seconds:.1f} s")
-            self._change_item(name, status="done", outputs=outcome.outputs, seconds=seconds)
-        self.record = self.record.replace(peak_memory=max(self.record.peak_memory or 0, outcome.peak_memory))
+        self._change_item(
+            name,
+            status="failed" if outcome.error else "done",
+            error=outcome.error,
+            outputs=outcome.outputs,
+            seconds=round(outcome.seconds, 3),
+        )
 
-    def end(self, status: JobStatus | None = None, bug: Exception | None = None) -> JobRecord:
-        """Note how the job ended; without a status, as its items did."""
+    def end(self, status: JobStatus | None = None, error: str = "") -> JobRecord:
+        """Note how the job ended; without a status, as its items did. `error` tells of a bug."""
         self._clear()
         items = {name: _ended(item, status) for name, item in self.record.items.items()}
         done = sum(item.status == "done" for item in items.values())
@@ -79,7 +82,7 @@ class OpenJob:
         self._write(
             items=items,
             status=status,
-            error=_bug_sentence(bug) if bug else "",
+            error=error,
             ended=datetime.now(UTC),
             peak_memory=max(self.record.peak_memory or 0, peak_memory()),
         )
@@ -126,19 +129,12 @@ class OpenJob:
         write_record(self.record, self.folder)
 
 
-def job_fingerprint(request: Request, plan: Plan, folder: Path) -> tuple[str, dict[str, str]]:
-    """Digest everything that decides the results of a job: as a whole, and of each item."""
-    params = stored_params(request.params, folder)
-    items = {name: item_fingerprint(request.stage, params, inputs) for name, inputs in plan.items.items()}
-    return fingerprint(items), items
-
-
 def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
     """Make a new job; on failure nothing is left behind."""
-    whole, of_items = job_fingerprint(request, plan, project.folder)
+    params = stored_params(request.params, project.folder)
+    digests = item_fingerprints(request.stage, params, plan.items)
     with plainly(project.jobs_folder):
         number, hidden = claim_number(project.jobs_folder)
-    params = stored_params(request.params, project.folder)
     record = JobRecord(
         number=number,
         stage=request.stage.name,
@@ -147,10 +143,10 @@ def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
         seed=params.get("seed"),
         from_job=request.from_job,
         inputs=plan.items,
-        items={name: ItemRecord(fingerprint=digest) for name, digest in of_items.items()},
+        items={name: ItemRecord(fingerprint=digest) for name, digest in digests.items()},
         status="running",
         started=datetime.now(UTC),
-        fingerprint=whole,
+        fingerprint=fingerprint(digests),
         **_signature(),
     )
     folder = project.jobs_folder / f"{number:04d}-{request.stage.name}"
@@ -166,7 +162,7 @@ def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
     return OpenJob(project, folder, record)
 
 
-def resume_job(project: Project, request: Request, number: int) -> OpenJob | None:
+def resume_job(project: Project, number: int) -> OpenJob | None:
     """Take up a job that did not finish; None when another process was faster."""
     folder = project.job_folder(number)
     with plainly(folder):
@@ -196,7 +192,3 @@ def _ended(item: ItemRecord, status: JobStatus | None) -> ItemRecord:
     if item.status != "running":
         return item
     return item.model_copy(update={"status": "cancelled" if status == "cancelled" else "waiting"})
-
-
-def _bug_sentence(bug: Exception) -> str:
-    return f"{type(bug).__name__}: {bug}".splitlines()[0]

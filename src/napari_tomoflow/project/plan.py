@@ -1,7 +1,7 @@
 """What a job will work on: its items, and where the inputs of each come from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
@@ -12,7 +12,8 @@ from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
 from napari_tomoflow.project.lineage import Lineage
-from napari_tomoflow.project.record import Reference
+from napari_tomoflow.project.log import LOG_NAME
+from napari_tomoflow.project.record import RECORD_NAME, Reference
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Plan:
     """
 
     items: dict[str, dict[str, Reference]]
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = ()
 
 
 def make_plan(project: Project, request: Request, *, but_job: int | None = None) -> Plan:
@@ -151,8 +152,9 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
 
 
 def _checked_name(name: str) -> str:
-    """Refuse a name that cannot be a folder's."""
-    if not name or name.startswith(".") or "/" in name or "\\" in name or name.endswith(".partial"):
+    """Refuse a name that cannot be a folder's beside a job's own files."""
+    taken = name in (RECORD_NAME, LOG_NAME) or name.startswith("running.") or name.endswith(".partial")
+    if not name or name.startswith(".") or "/" in name or "\\" in name or taken:
         raise ParamError(f"A series cannot be named {name!r}; give a plain word with --name.")
     return name
 

@@ -10,8 +10,8 @@ from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.claims import Heartbeat
-from napari_tomoflow.project.fingerprint import stored_params
-from napari_tomoflow.project.open_job import OpenJob, begin_job, job_fingerprint, resume_job
+from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprints, stored_params
+from napari_tomoflow.project.open_job import OpenJob, begin_job, resume_job
 from napari_tomoflow.project.plan import Request, make_plan
 from napari_tomoflow.project.record import JobRecord
 from napari_tomoflow.project.workers import outcomes
@@ -72,7 +72,8 @@ def run(
 
 def _take_up_unfinished(project: Project, request: Request) -> OpenJob | None:
     """Take up the newest job that did the very same, if it did not finish."""
-    asked = (request.stage.name, request.stage.version, stored_params(request.params, project.folder))
+    params = stored_params(request.params, project.folder)
+    asked = (request.stage.name, request.stage.version, params)
     for record in reversed(project.jobs()):
         if (record.stage, record.stage_version, record.params) != asked:
             continue
@@ -80,8 +81,8 @@ def _take_up_unfinished(project: Project, request: Request) -> OpenJob | None:
             plan = make_plan(project, request, but_job=record.number)
         except MissingError:
             continue
-        if job_fingerprint(request, plan, project.folder)[0] == record.fingerprint:
-            return resume_job(project, request, record.number) if record.status in _UNFINISHED else None
+        if fingerprint(item_fingerprints(request.stage, params, plan.items)) == record.fingerprint:
+            return resume_job(project, record.number) if record.status in _UNFINISHED else None
     return None
 
 
@@ -102,7 +103,7 @@ def _work(job: OpenJob, request: Request, workers: int, report: Report) -> JobRe
             job.end("failed")
         raise
     except Exception as bug:
-        job.end("failed", bug)
+        job.end("failed", f"{type(bug).__name__}: {bug}".splitlines()[0])
         raise
     record = job.end()
     with suppress(Cancelled):  # too late: everything is done

@@ -133,5 +133,5 @@ def _work_in_worker(index: int, task: Task) -> Outcome:
     progress[index] = 1.0
     if outcome.bug is not None:
         # Not every exception can be sent between processes; its traceback can.
-        return replace(outcome, bug=RuntimeError(outcome.trace))
+        return replace(outcome, bug=RuntimeError(f"{outcome.error} (in a worker process)\n{outcome.trace}"))
     return outcome

@@ -27,6 +27,7 @@ class GatherParams(Params):
 
     name: str | None = param(None, help="Name of the series.")
     pixel_ang: float = param(10.0, unit="Å", low=0.1, help="Pixel size.")
+    order: str | None = param(None, help="A word or a file.")
 
 
 def gather(recorded: RawStack, params: GatherParams, report: Report = silent) -> TiltSeries:

@@ -12,22 +12,7 @@ from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.project import JobRecord, Project, run
 from napari_tomoflow.project.record import ItemRecord, Reference, write_record
-from unit.project.fake_stages import (
-    BUILD,
-    GATHER,
-    INVENT,
-    MEASURE,
-    BuildParams,
-    GatherParams,
-    InventParams,
-    MeasureParams,
-    project_with_series,
-)
-
-
-@pytest.fixture
-def project(tmp_path):
-    return project_with_series(tmp_path / "p", "A", "B")
+from unit.project import fake_stages as fake
 
 
 def test_new_project_holds_one_small_file(tmp_path):
@@ -79,26 +64,26 @@ def test_empty_project_has_no_jobs_and_no_series(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1, "number": 1}', '{"schema": 99}', "\xff"])
-def test_garbled_record_shows_as_a_broken_job(project, text):
-    (project.job_folder(1) / "job.json").write_text(text, "latin-1")
-    broken = project.jobs()[0]
+def test_garbled_record_shows_as_a_broken_job(small_project, text):
+    (small_project.job_folder(1) / "job.json").write_text(text, "latin-1")
+    broken = small_project.jobs()[0]
     assert (broken.number, broken.stage, broken.status) == (1, "invent", "broken")
     assert "job.json" in broken.error
-    assert project.series() == ("B",)
-    assert list(project.table()) == ["B"]
+    assert small_project.series() == ("B",)
+    assert list(small_project.table()) == ["B"]
 
 
-def test_job_folder_without_a_record_shows_as_a_broken_job(project):
-    (project.job_folder(1) / "job.json").unlink()
-    assert project.job(1).status == "broken"
-    assert "holds no job.json" in project.job(1).error
+def test_job_folder_without_a_record_shows_as_a_broken_job(small_project):
+    (small_project.job_folder(1) / "job.json").unlink()
+    assert small_project.job(1).status == "broken"
+    assert "holds no job.json" in small_project.job(1).error
 
 
-def test_other_things_among_the_jobs_are_not_looked_at(project):
-    (project.jobs_folder / "notes.txt").write_text("mine")
-    (project.jobs_folder / "0009.partial").mkdir()
-    assert [record.number for record in project.jobs()] == [1, 2]
-    assert run(project, INVENT, InventParams(name="C")).number == 10
+def test_other_things_among_the_jobs_are_not_looked_at(small_project):
+    (small_project.jobs_folder / "notes.txt").write_text("mine")
+    (small_project.jobs_folder / "0009.partial").mkdir()
+    assert [record.number for record in small_project.jobs()] == [1, 2]
+    assert run(small_project, fake.INVENT, fake.InventParams(name="C")).number == 10
 
 
 def test_moved_project_works_and_finds_the_raw_data_that_moved_with_it(tmp_path):
@@ -106,27 +91,27 @@ def test_moved_project_works_and_finds_the_raw_data_that_moved_with_it(tmp_path)
     (home / "raw").mkdir(parents=True)
     write_mrc(home / "raw" / "TS.mrc", np.ones((3, 8, 8), np.float32), 2.0)
     project = Project.create(home / "p")
-    run(project, GATHER, GatherParams(), sources=[home / "raw" / "TS.mrc"])
-    run(project, MEASURE, MeasureParams(fails_on="TS"))
+    run(project, fake.GATHER, fake.GatherParams(), sources=[home / "raw" / "TS.mrc"])
+    run(project, fake.MEASURE, fake.MeasureParams(fails_on="TS"))
     shutil.move(home, tmp_path / "elsewhere")
     moved = Project.open(tmp_path / "elsewhere" / "p")
     np.testing.assert_array_equal(moved.load(TiltSeries, "TS").image(0), np.ones((8, 8)))
-    again = run(moved, MEASURE, MeasureParams(fails_on="TS"))
+    again = run(moved, fake.MEASURE, fake.MeasureParams(fails_on="TS"))
     assert (again.number, again.attempt) == (2, 2)
     source = tmp_path / "elsewhere" / "raw" / "TS.mrc"
-    assert run(moved, GATHER, GatherParams(), sources=[source]).fingerprint == moved.job(1).fingerprint
+    assert run(moved, fake.GATHER, fake.GatherParams(), sources=[source]).fingerprint == moved.job(1).fingerprint
 
 
 def test_records_hold_no_absolute_path_of_what_lies_beside_the_project(tmp_path):
     write_mrc(tmp_path / "TS.mrc", np.ones((3, 8, 8), np.float32), 2.0)
     project = Project.create(tmp_path / "p")
-    run(project, GATHER, GatherParams(), sources=[tmp_path / "TS.mrc"])
+    run(project, fake.GATHER, fake.GatherParams(), sources=[tmp_path / "TS.mrc"])
     assert str(tmp_path) not in (project.job_folder(1) / "job.json").read_text()
 
 
-def test_table_shows_where_each_series_stands_in_each_stage(project):
-    run(project, MEASURE, MeasureParams(fails_on="B"))
-    table = project.table()
+def test_table_shows_where_each_series_stands_in_each_stage(small_project):
+    run(small_project, fake.MEASURE, fake.MeasureParams(fails_on="B"))
+    table = small_project.table()
     assert {name: {stage: cell.status for stage, cell in row.items()} for name, row in table.items()} == {
         "A": {"invent": "done", "measure": "done"},
         "B": {"invent": "done", "measure": "failed"},
@@ -136,32 +121,32 @@ def test_table_shows_where_each_series_stands_in_each_stage(project):
     assert table["B"]["measure"].quality == {}
 
 
-def test_results_are_stale_after_something_upstream_was_run_again_with_another_result(project):
-    run(project, MEASURE, MeasureParams())
-    run(project, BUILD, BuildParams())
-    run(project, INVENT, InventParams(name="B", seed=7))
-    table = project.table()
+def test_results_are_stale_after_something_upstream_was_run_again_with_another_result(small_project):
+    run(small_project, fake.MEASURE, fake.MeasureParams())
+    run(small_project, fake.BUILD, fake.BuildParams())
+    run(small_project, fake.INVENT, fake.InventParams(name="B", seed=7))
+    table = small_project.table()
     assert not any(cell.stale for cell in table["A"].values())
     assert {stage: cell.stale for stage, cell in table["B"].items()} == {
         "invent": False,
         "measure": True,
         "build": True,
     }
-    run(project, MEASURE, MeasureParams())
-    run(project, BUILD, BuildParams())
-    assert not any(cell.stale for row in project.table().values() for cell in row.values())
+    run(small_project, fake.MEASURE, fake.MeasureParams())
+    run(small_project, fake.BUILD, fake.BuildParams())
+    assert not any(cell.stale for row in small_project.table().values() for cell in row.values())
 
 
-def test_results_are_not_stale_after_the_very_same_was_run_again(project):
-    run(project, MEASURE, MeasureParams())
-    run(project, INVENT, InventParams(name="A", seed=0))
-    assert not project.table()["A"]["measure"].stale
+def test_results_are_not_stale_after_the_very_same_was_run_again(small_project):
+    run(small_project, fake.MEASURE, fake.MeasureParams())
+    run(small_project, fake.INVENT, fake.InventParams(name="A", seed=0))
+    assert not small_project.table()["A"]["measure"].stale
 
 
-def test_reader_sees_a_job_change_under_its_hands(project):
-    reader = Project.open(project.folder)
+def test_reader_sees_a_job_change_under_its_hands(small_project):
+    reader = Project.open(small_project.folder)
     assert len(reader.jobs()) == 2
-    run(project, MEASURE, MeasureParams(fails_on="B"))
+    run(small_project, fake.MEASURE, fake.MeasureParams(fails_on="B"))
     assert reader.job(3).status == "partial"
     assert reader.load(Alignment, "A").n_tilts == 3
 
