@@ -43,24 +43,36 @@ def backproject(volume_zyx, blocks, start_u, step_x, step_z):
     n_blocks, n_tilts, n_u, _ = blocks.shape
     for task in prange(n_blocks * nz):
         block, z = task // nz, task % nz
-        y0 = block * ROWS
-        n_rows = min(ROWS, ny - y0)
         lines = blocks[block].reshape(-1)
+        start_of_row = start_u + z * step_z
         offsets = np.empty((_COLUMNS, n_tilts), np.int64)
         weights = np.empty((_COLUMNS, n_tilts), np.float32)
         tile = np.empty((_COLUMNS, ROWS), np.float32)
         for x0 in range(0, nx, _COLUMNS):
+            _locate(offsets, weights, start_of_row, step_x, x0, n_u)
             n_columns = min(_COLUMNS, nx - x0)
             for column in range(n_columns):
-                for t in range(n_tilts):
-                    u = start_u[t] + z * step_z[t] + (x0 + column) * step_x[t]
-                    left = np.int32(u)
-                    weights[column, t] = np.float32(u - left)
-                    offsets[column, t] = (t * n_u + left) * ROWS
                 sum_rows(tile[column], lines, offsets[column], weights[column])
-            for row in range(n_rows):
-                for column in range(n_columns):
-                    volume_zyx[z, y0 + row, x0 + column] = tile[column, row]
+            _write(volume_zyx[z, block * ROWS : (block + 1) * ROWS, x0 : x0 + n_columns], tile)
+
+
+@inner
+def _locate(offsets, weights, start_of_row, step_x, x0, n_u):
+    """Find where each of the next columns falls on each line: the row left of it in a flat block, and the weight."""
+    for column in range(offsets.shape[0]):
+        for t in range(offsets.shape[1]):
+            u = start_of_row[t] + (x0 + column) * step_x[t]
+            left = np.int32(u)
+            weights[column, t] = np.float32(u - left)
+            offsets[column, t] = (t * n_u + left) * ROWS
+
+
+@inner
+def _write(part_yx, tile):
+    """Transpose a tile into the volume."""
+    for row in range(part_yx.shape[0]):
+        for column in range(part_yx.shape[1]):
+            part_yx[row, column] = tile[column, row]
 
 
 @kernel

@@ -15,6 +15,7 @@ Image = NDArray[np.float32]
 
 _TRIMMED_PERCENT = 0.1
 _SAMPLED_PIXELS = 250_000
+_ISOLATED_SD = 8.0
 
 
 def robust_mean_sd(image_yx: Image) -> tuple[float, float]:
@@ -30,34 +31,32 @@ def robust_mean_sd(image_yx: Image) -> tuple[float, float]:
     return float(np.mean(inside, dtype=np.float64)), float(np.std(inside, dtype=np.float64))
 
 
-def mend_isolated_pixels(image_yx: Image, limit_sd: float = 8.0) -> Image:
+def mend_isolated_pixels(image_yx: Image, mean: float, sd: float) -> Image:
     """Replace dead and hot pixels by the median of their neighbours.
 
-    A pixel is isolated when it lies more than `limit_sd` standard deviations from the image's mean
-    and as far from the median of the eight pixels around it. Gold has neighbours like itself and
-    stays.
+    A pixel is isolated when it lies more than 8 standard deviations from the image's mean and as
+    far from all but two of the eight pixels around it. Gold has more neighbours like itself and stays.
     """
-    mean, sd = robust_mean_sd(image_yx)
-    rows, columns = np.nonzero(np.abs(image_yx - np.float32(mean)) > limit_sd * sd)
+    limit = np.float32(_ISOLATED_SD * sd)
+    rows, columns = np.nonzero(np.abs(image_yx - np.float32(mean)) > limit)
     if not len(rows):
         return image_yx
     around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-    padded = np.pad(image_yx, 1, mode="reflect" if min(image_yx.shape) > 1 else "edge")
+    padded = np.pad(image_yx, 1, mode="reflect")
     neighbours = np.stack([padded[rows + 1 + dy, columns + 1 + dx] for dy, dx in around])
-    median = np.median(neighbours, axis=0)
-    isolated = np.abs(image_yx[rows, columns] - median) > limit_sd * sd
+    isolated = np.sort(np.abs(neighbours - image_yx[rows, columns]), axis=0)[2] > limit
     mended = image_yx.copy()
-    mended[rows[isolated], columns[isolated]] = median[isolated]
+    mended[rows[isolated], columns[isolated]] = np.median(neighbours[:, isolated], axis=0)
     return mended
 
 
 def pad_fading(image_yx: Image, shape_yx: Sequence[int]) -> Image:
-    """Enlarge an image of mean 0 so that its border's values fade to 0 over the margin.
+    """Enlarge an image of mean 0 by its mirror image, which fades to 0 over the margin.
 
     An image that ends abruptly gives every tomogram bright edges after the ramp filter. Fading
     outside the image keeps all of its pixels.
     """
-    padded = pad_centred(image_yx, shape_yx)
+    padded = pad_centred(image_yx, shape_yx, "symmetric")
     for axis, (n, new) in enumerate(zip(image_yx.shape, shape_yx, strict=True)):
         front = new // 2 - n // 2
         outside = np.maximum(front - np.arange(new), np.arange(new) - (front + n - 1)).clip(0)
@@ -97,7 +96,8 @@ def ramp_weights(size: int, low_frequency: float) -> NDArray[np.float32]:
 def undo_linear_interpolation(size: int) -> NDArray[np.float32]:
     """Return 1 / sinc², the inverse of what linear interpolation between samples does on average, on a half transform.
 
-    Without it a tomogram is softer across the tilt axis than along it.
+    Without it a tomogram is softer across the tilt axis than along it. Within a pixel or two of the
+    axis itself, where all tilts fall on samples and nothing is blurred, it sharpens by 3 % too much.
     """
     return (1.0 / np.sinc(np.arange(size // 2 + 1) / size) ** 2).astype(np.float32)
 

@@ -192,10 +192,10 @@ def _readied(series: TiltSeries, tilt: int, normalise: bool) -> NDArray[np.float
     image_yx = series.image(tilt)
     if not np.isfinite(image_yx).all():
         raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
-    image_yx = mend_isolated_pixels(image_yx)
+    mean, sd = robust_mean_sd(image_yx)
+    image_yx = mend_isolated_pixels(image_yx, mean, sd)
     if not normalise:
         return image_yx
-    mean, sd = robust_mean_sd(image_yx)
     if sd == 0:
         raise DataError(f"{series.name}: image {tilt} is blank (every pixel is {mean:g}); exclude it.")
     return (image_yx - np.float32(mean)) / np.float32(sd)
@@ -216,15 +216,15 @@ def _stored_per_density(projector: Any, dtype: str) -> float:
 def _fill(volume: NDArray[Any], projector: Any, scale: float, report: Report) -> NDArray[np.float64]:
     """Compute and store slab after slab; return the standard deviation of each plane, as density."""
     nz, ny, nx = volume.shape
-    per_plane = len(projector.geometry.step_x) * projector.geometry.n_v * nx
+    per_plane = projector.geometry.step_x.size * projector.geometry.n_v * nx
     height = int(np.clip(_UPDATES_PER_SLAB / per_plane, 1, min(64, projector.geometry.slab_limit)))
     buffer = np.empty((min(height, nz), ny, nx), np.float32)
     sd_profile = np.empty(nz)
-    sampled = slice(None, None, max(1, ny // 128))
+    every = max(1, ny // 128)
     for z0 in watched(range(0, nz, height), report, "Back-projecting"):
         slab = buffer[: nz - z0]
         projector.fill(slab, z0)
-        sd_profile[z0 : z0 + height] = slab[:, sampled].std(axis=(1, 2), dtype=np.float64)
+        sd_profile[z0 : z0 + height] = [plane_yx[::every].std() for plane_yx in slab]
         _store(volume[z0 : z0 + height], slab, scale)
     return sd_profile
 
