@@ -7,7 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
-from napari_tomoflow.cli.stage_command import flag, help_text, takes_stacks
+from napari_tomoflow.cli.stage_command import flag, help_text, usage
 from napari_tomoflow.core.params import ParamSpec
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
@@ -53,16 +53,11 @@ def _docstring(stage: Stage) -> tuple[str, dict[str, str]]:
 
 
 def _usage(stage: Stage) -> list[str]:
-    stacks = " STACK…" if takes_stacks(stage) else ""
-    series = " [--series NAME …] [--from JOB]" if stage.inputs and not stacks else ""
-    workers = " [--workers N]" if stage.inputs else ""
-    needs = "".join(f" {flag(spec.name)} …" for spec in stage.params.specs() if spec.required)
-    command = f"tomoflow {stage.name} PROJECT{stacks}{series}{workers} [--json]{needs} [options]"
     names = [*stage.inputs, f"{stage.params.__name__}(…)"]
     function = stage.function
     python = f"from {function.__module__} import {stage.params.__name__}, {function.__name__}\n\n"
     python += f"result = {function.__name__}({', '.join(names)})"
-    return [f"```console\n{command}\n```", f"```python\n{python}\n```"]
+    return [f"```console\n{usage(stage)}\n```", f"```python\n{python}\n```"]
 
 
 def _flow(stage: Stage) -> str:
@@ -81,9 +76,14 @@ def _allowed(spec: ParamSpec) -> str:
     if spec.kind is bool:
         return f"`{flag(spec.name)}` or `{flag('no_' + spec.name)}`"
     noun = {int: "whole number", float: "number", str: "text", Path: "file"}[spec.kind]
-    bounds = [f"≥ {spec.low:g}" if spec.low is not None else "", f"≤ {spec.high:g}" if spec.high is not None else ""]
     count = f"{spec.length} × " if spec.length else ""
-    return " ".join(word for word in (count + noun, *bounds) if word)
+    return f"{count}{noun} {_bounds(spec)}".rstrip()
+
+
+def _bounds(spec: ParamSpec) -> str:
+    if spec.low is not None and spec.high is not None:
+        return f"from {spec.low:g} to {spec.high:g}"
+    return f"≥ {spec.low:g}" if spec.low is not None else f"≤ {spec.high:g}" if spec.high is not None else ""
 
 
 def _cell(text: str) -> str:

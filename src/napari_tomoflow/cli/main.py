@@ -1,8 +1,10 @@
 """The program ``tomoflow``: one command per stage, and the few around them."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Group
 
@@ -12,7 +14,7 @@ from napari_tomoflow.cli.doctor import doctor
 from napari_tomoflow.cli.exits import Exit
 from napari_tomoflow.cli.jobs import run_stage
 from napari_tomoflow.cli.projects import new, open_, run, status
-from napari_tomoflow.cli.stage_command import stage_command
+from napari_tomoflow.cli.stage_command import stage_command, usage
 from napari_tomoflow.cli.warm_up import warm_up
 from napari_tomoflow.core.errors import Cancelled, TomoflowError
 from napari_tomoflow.core.stages import STAGES
@@ -35,11 +37,13 @@ def build_app() -> App:
         exit_on_error=False,
         print_error=False,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     for name, command in _PROJECT_COMMANDS.items():
         app.command(command, name=name, group=_PROJECT_GROUP)
     for place, stage in enumerate(STAGES):
-        app.command(stage_command(stage, run_stage), name=stage.name, group=_STAGE_GROUP, sort_key=place)
+        command = stage_command(stage, run_stage)
+        app.command(command, name=stage.name, group=_STAGE_GROUP, sort_key=place, usage=f"Usage: {usage(stage)}")
     for name, command in _MACHINE_COMMANDS.items():
         app.command(command, name=name, group=_MACHINE_GROUP)
     return app
@@ -68,5 +72,16 @@ def _mend(sentence: str) -> int:
     return Exit.MEND
 
 
+def program() -> NoReturn:
+    """Be the process ``tomoflow``."""
+    code = main()
+    if code == Exit.CANCELLED:
+        # Taking the compiled kernels apart costs half of the second a cancel may take.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -64,6 +64,19 @@ def takes_stacks(stage: Stage) -> bool:
     return any(need.kind is RawStack for need in stage.inputs.values())
 
 
+def usage(stage: Stage) -> str:
+    """Sum up the command in one line."""
+    words = [f"tomoflow {stage.name} PROJECT"]
+    if takes_stacks(stage):
+        words.append("STACK…")
+    elif stage.inputs:
+        words.append("[--series NAME…] [--from JOB]")
+    if stage.inputs:
+        words.append("[--workers N]")
+    needs = [f"{flag(spec.name)} {_metavar(spec)}" for spec in stage.params.specs() if spec.required]
+    return " ".join([*words, "[--json]", *needs, "[parameters]"])
+
+
 def flag(name: str) -> str:
     """Spell a parameter as it is typed."""
     return "--" + name.replace("_", "-")
@@ -105,18 +118,24 @@ def _run_options(stage: Stage) -> list[inspect.Parameter]:
     options = []
     if stage.inputs and not takes_stacks(stage):
         options += [
-            _run_option("series", tuple[str, ...], "--series", "Series to work on. [all]", consume_multiple=True),
-            _run_option("from_job", int, "--from", "Take inputs from this job and its ancestors. [newest finished]"),
-        ]
+            _run_option(
+                "series", tuple[str, ...], "--series", help="Series to work on. [all]",
+                metavar="NAME…", consume_multiple=True, negative_iterable=(),
+            ),
+            _run_option(
+                "from_job", int, "--from", metavar="JOB",
+                help="Take inputs from this job and those it was made from. [the newest finished]",
+            ),
+        ]  # fmt: skip
     if stage.inputs:
-        options.append(_run_option("workers", int, "--workers", "Series worked on at a time, each in a process. [1]"))
+        workers_help = "Series worked on at a time, each in a process of its own. [1]"
+        options.append(_run_option("workers", int, "--workers", help=workers_help, metavar="N"))
     json_help = "Print the result's summary on standard output as one JSON object."
-    return [*options, _run_option("as_json", bool, "--json", json_help, negative=())]
+    return [*options, _run_option("as_json", bool, "--json", help=json_help, negative=())]
 
 
-def _run_option(name: str, kind: Any, spelled: str, help: str, **more: Any) -> inspect.Parameter:
-    parameter = Parameter(name=spelled, help=help, group=_RUN_GROUP, show_default=False, negative_iterable=(), **more)
-    return _keyword(name, kind, parameter)
+def _run_option(name: str, kind: Any, spelled: str, **details: Any) -> inspect.Parameter:
+    return _keyword(name, kind, Parameter(name=spelled, group=_RUN_GROUP, show_default=False, **details))
 
 
 def _plain_first(specs: tuple[ParamSpec, ...]) -> list[ParamSpec]:
@@ -138,10 +157,15 @@ def _option(spec: ParamSpec) -> inspect.Parameter:
         help=help_text(spec),
         group=_EXPERT_GROUP if spec.expert else _PLAIN_GROUP,
         show_default=False,
-        metavar="|".join(map(str, spec.choices)) or " ".join([_METAVARS.get(spec.kind, "")] * (spec.length or 1)),
+        metavar=_metavar(spec),
         allow_leading_hyphen=True,
     )
     return _keyword(spec.name, kind, parameter, required=spec.required)
+
+
+def _metavar(spec: ParamSpec) -> str:
+    """Show what kind of value to type."""
+    return "|".join(map(str, spec.choices)) or " ".join([_METAVARS.get(spec.kind, "")] * (spec.length or 1))
 
 
 def _keyword(name: str, kind: Any, parameter: Parameter, *, required: bool = False) -> inspect.Parameter:
