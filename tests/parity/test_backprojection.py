@@ -1,5 +1,6 @@
 """Kernels of back-projection and resampling against their slow twins."""
 
+import numba
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +81,21 @@ def test_transpose_into_blocks_moves_every_number_and_clears_the_rest(n_lines, n
     got = np.full((len(expected), 3, n_u, fast.ROWS), np.nan, np.float32)
     resample.transpose_into_blocks(got[:, 1], lines[0])
     np.testing.assert_array_equal(got[:, 1], expected[:, 0])
+
+
+def test_the_number_of_threads_changes_nothing():
+    shape, n_tilts = (3, 130, 66), 5
+    start_u, step_x, step_z, n_u = rays(shape, n_tilts, 1)
+    blocks = np.random.default_rng(1).normal(size=(3, n_tilts, n_u, fast.ROWS)).astype(np.float32)
+    results, threads = [], numba.get_num_threads()
+    try:
+        for count in (1, threads):
+            numba.set_num_threads(count)
+            results.append(np.empty(shape, np.float32))
+            fast.backproject(results[-1], blocks, start_u, step_x, step_z)
+    finally:
+        numba.set_num_threads(threads)
+    np.testing.assert_array_equal(*results)
 
 
 def test_a_row_sum_means_the_same_compiled_and_not():

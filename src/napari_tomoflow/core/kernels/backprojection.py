@@ -39,7 +39,7 @@ def backproject(volume_zyx, blocks, start_u, step_x, step_z):
     Threads own whole (block, z) pairs, and each voxel is summed in the order of the tilts, so the
     result does not depend on the number of threads. NaN and infinity spread along their rays.
     """
-    nz, ny, nx = volume_zyx.shape
+    nz, _, nx = volume_zyx.shape
     n_blocks, n_tilts, n_u, _ = blocks.shape
     for task in prange(n_blocks * nz):
         block, z = task // nz, task % nz
