@@ -178,7 +178,7 @@ def _order(sections: Sequence[Any], before: NDArray[np.float64] | None) -> NDArr
     if None not in times:
         doses = before if before is not None else np.zeros(len(sections))
         in_time = sorted(range(len(sections)), key=lambda index: (times[index], doses[index]))
-        return ranks(np.array(in_time))
+        return np.argsort(in_time)
     if before is not None and len(np.unique(before)) == len(before):
         return ranks(before)
     return None
