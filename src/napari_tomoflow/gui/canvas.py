@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from napari.qt.threading import create_worker
 
-from napari_tomoflow.core.model import TiltSeries, Tomogram
-from napari_tomoflow.gui.layers import METADATA_KEY, TILT_AXES
+from napari_tomoflow.core.model import ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.gui.layers import METADATA_KEY, PARTICLE_SIZE_ANG, TILT_AXES
 from napari_tomoflow.gui.pyramid import Level
 
 _FONT_SIZE = 11
@@ -31,6 +31,7 @@ def attend(viewer: Any) -> None:
     def take_in(event: Any) -> None:
         event.value.events.visible.connect(update)
         _prepare(viewer, event.value)
+        _open_slab(viewer, event.value)
         update()
 
     viewer.layers.events.inserted.connect(take_in)
@@ -66,11 +67,10 @@ def tilt_text(series: TiltSeries, tilt: int) -> str:
 
 
 def volume_text(tomogram: Tomogram) -> str:
-    """Describe a tomogram: ``TS_01    13.6 Å per voxel    200 × 960 × 928``."""
-    size = " × ".join(map(str, tomogram.volume.shape))
-    return "    ".join(
-        [tomogram.name, tomogram.half or "whole", f"{tomogram.voxel_ang:.4g} Å per voxel", f"{size} zyx"]
-    )
+    """Describe a tomogram: ``TS_01    13.6 Å per voxel    928 × 960 × 200 (x × y × z)``."""
+    size = " × ".join(map(str, tomogram.volume.shape[::-1]))
+    words = [tomogram.name, tomogram.half, f"{tomogram.voxel_ang:.4g} Å per voxel", f"{size} (x × y × z)"]
+    return "    ".join(filter(None, words))
 
 
 def hide_other_space(viewer: Any, axes: tuple[str, ...]) -> None:
@@ -79,6 +79,12 @@ def hide_other_space(viewer: Any, axes: tuple[str, ...]) -> None:
         is_tilts = layer.axis_labels[-3:] == TILT_AXES
         if METADATA_KEY in layer.metadata and is_tilts != (axes == TILT_AXES):
             layer.visible = False
+
+
+def _open_slab(viewer: Any, layer: Any) -> None:
+    """Let particles be seen as far above and below their centre as they reach."""
+    if isinstance(layer.metadata.get(METADATA_KEY), ParticleSet) and not any(viewer.dims.thickness):
+        viewer.dims.thickness = (PARTICLE_SIZE_ANG,) * viewer.dims.ndim
 
 
 def _prepare(viewer: Any, layer: Any) -> None:

@@ -27,7 +27,7 @@ METADATA_KEY = "tomoflow"
 TILT_AXES = ("tilt", "y", "x")
 SPECIMEN_AXES = ("z", "y", "x")
 
-_PARTICLE_SIZE_ANG = 150.0
+PARTICLE_SIZE_ANG = 150.0
 _ARROW_LENGTH_ANG = 120.0
 _SAMPLED_PLANES = 7
 _SAMPLED_PER_PLANE = 2**17
@@ -126,12 +126,13 @@ def particles_to_layer(particles: ParticleSet, grid_ang: float = 1.0) -> LayerTu
             "metadata": {METADATA_KEY: particles},
             "features": columns,
             "feature_defaults": _new_particle(columns),
-            "size": _PARTICLE_SIZE_ANG / grid_ang,
+            "size": PARTICLE_SIZE_ANG / grid_ang,
             "face_color": "transparent",
             "border_color": "class",
             "border_color_cycle": ["#ffd24d", "#4dc3ff", "#ff6f91", "#7ddc6a", "#c79bff", "#ff9f43"],
-            "border_width": 0.08,
+            "border_width": 0.05,
             "projection_mode": "rescale_spherical",
+            "blending": "translucent_no_depth",
         },
         "points",
     )
@@ -179,6 +180,7 @@ def orientations_to_layer(particles: ParticleSet, grid_ang: float = 1.0) -> Laye
             "edge_width": _ARROW_LENGTH_ANG / 15 / grid_ang,
             "vector_style": "arrow",
             "projection_mode": "fade",
+            "blending": "translucent_no_depth",
         },
         "vectors",
     )
@@ -254,7 +256,12 @@ def contrast_limits(array: Array) -> tuple[float, float]:
 
 def _image(array: Array, attributes: dict[str, Any], binned: tuple[bool, bool, bool]) -> LayerTuple:
     levels = pyramid(array, binned)
-    attributes |= {"contrast_limits": contrast_limits(array), "multiscale": len(levels) > 1, "colormap": "gray"}
+    attributes |= {
+        "contrast_limits": contrast_limits(array),
+        "multiscale": len(levels) > 1,
+        "colormap": "gray",
+        "projection_mode": "none",  # particles open a slab; the image stays the one plane in view
+    }
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
 
 

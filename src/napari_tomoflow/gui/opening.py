@@ -40,7 +40,9 @@ def show_noun(viewer: Any, noun: Noun) -> list[Layer]:
     if layers:
         hide_other_space(viewer, layers[0].axis_labels[-3:])
     if isinstance(noun, TiltSeries):
-        _go_to_lowest_tilt(viewer, noun)
+        _go_to(viewer, int(np.argmin(np.abs(noun.tilt_deg))) * noun.pixel_ang)
+    elif isinstance(noun, Tomogram):
+        _go_to(viewer, noun.origin_ang_zyx[0])
     return layers
 
 
@@ -59,7 +61,7 @@ def _make_room(viewer: Any, layer: Layer) -> None:
             viewer.layers.remove(old)
 
 
-def _go_to_lowest_tilt(viewer: Any, series: TiltSeries) -> None:
+def _go_to(viewer: Any, position_ang: float) -> None:
+    """Set the slider to the tilt or height one looks at first."""
     viewer.dims.ndisplay = 2
-    lowest = int(np.argmin(np.abs(series.tilt_deg)))
-    viewer.dims.set_point(viewer.dims.ndim - 3, lowest * series.pixel_ang)
+    viewer.dims.set_point(viewer.dims.ndim - 3, position_ang)

@@ -1,5 +1,7 @@
 """Sample data made on the spot by the project's own simulator: no network, no files."""
 
+import numpy as np
+
 from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.model import Simulation
 from napari_tomoflow.core.report import silent
@@ -23,8 +25,12 @@ def tilt_series() -> list[LayerTuple]:
 def tomogram() -> list[LayerTuple]:
     """Simulate a small volume: the true density of a specimen, with its particles."""
     simulation = _simulated(_SMALL.replace(n_tilts=1, density_voxel_ang=_VOXEL_ANG))
-    nouns = filter(None, (simulation.density, simulation.particles))
-    return [layer for noun in nouns for layer in to_layers(noun, _VOXEL_ANG)]
+    density, particles = simulation.density, simulation.particles
+    if density is None:
+        return []
+    reach_ang = np.array(density.volume.shape) * _VOXEL_ANG / 2  # the specimen goes on around the field
+    inside = np.all(np.abs(particles.centers_ang_zyx) < reach_ang, axis=1)
+    return [layer for noun in (density, particles[inside]) for layer in to_layers(noun, _VOXEL_ANG)]
 
 
 def _simulated(params: SimulateParams) -> Simulation:
