@@ -1,7 +1,7 @@
 """Stage: from an aligned tilt series to a tomogram."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,14 @@ from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, part, silent, watched
 from napari_tomoflow.core.stage import Allocate, Stage, in_memory
 
+if TYPE_CHECKING:
+    from napari_tomoflow.core.ops.backprojection import Backprojector
+
 _USUAL_VOXEL_ANG = 10.0
 _MARGIN_OVER_SPECIMEN = 1.3
 _TILT_OF_A_ROD_DEG = 75.0
 _UPDATES_PER_SLAB = 2e9
+_VOXELS_PER_SLAB = 64e6
 _INT16_RANGE_SD = 40.0
 
 
@@ -160,7 +164,7 @@ def _tilt_weights(tilt_deg: NDArray[np.float64], params: ReconstructParams) -> N
 
 
 def _line_maker(
-    series: TiltSeries, projector: Any, params: ReconstructParams, factor: int
+    series: TiltSeries, projector: "Backprojector", params: ReconstructParams, factor: int
 ) -> Callable[[int, int], NDArray[np.float32]]:
     """Prepare what all tilts share; return the function (tilt, index) → lines ready to be spread."""
     from napari_tomoflow.core.ops import filters, resample
@@ -201,7 +205,7 @@ def _readied(series: TiltSeries, tilt: int, normalise: bool) -> NDArray[np.float
     return (image_yx - np.float32(mean)) / np.float32(sd)
 
 
-def _stored_per_density(projector: Any, dtype: str) -> float:
+def _stored_per_density(projector: "Backprojector", dtype: str) -> float:
     """Choose the factor by which densities are stored, from the spread in the central planes."""
     if dtype == "float32":
         return 1.0
@@ -213,12 +217,14 @@ def _stored_per_density(projector: Any, dtype: str) -> float:
     return (np.iinfo(np.int16).max / _INT16_RANGE_SD if dtype == "int16" else 1.0) / sd
 
 
-def _fill(volume: NDArray[Any], projector: Any, scale: float, report: Report) -> NDArray[np.float64]:
+def _fill(volume: NDArray[Any], projector: "Backprojector", scale: float, report: Report) -> NDArray[np.float64]:
     """Compute and store slab after slab; return the standard deviation of each plane, as density."""
     nz, ny, nx = volume.shape
-    per_plane = projector.geometry.step_x.size * projector.geometry.n_v * nx
-    height = int(np.clip(_UPDATES_PER_SLAB / per_plane, 1, min(64, projector.geometry.slab_limit)))
-    buffer = np.empty((min(height, nz), ny, nx), np.float32)
+    geometry = projector.geometry
+    # A slab takes a tenth of a second to a second, and 256 MB at most.
+    planes = min(_UPDATES_PER_SLAB / geometry.step_x.size, _VOXELS_PER_SLAB) / (geometry.n_v * nx)
+    height = int(np.clip(planes, 1, min(nz, geometry.slab_limit)))
+    buffer = np.empty((height, ny, nx), np.float32)
     sd_profile = np.empty(nz)
     every = max(1, ny // 128)
     for z0 in watched(range(0, nz, height), report, "Back-projecting"):
