@@ -1,8 +1,8 @@
 """Add Gaussian spots to planes and volumes.
 
-Each spot is a normalised Gaussian sampled at the pixels within `_REACH` standard deviations. Threads
-own whole planes and take the points of a plane in their order, so any number of threads gives the
-same sums. NaN coordinates put a spot nowhere.
+Each spot is a normalised Gaussian sampled at the pixels within `_REACH` standard deviations; what falls
+outside is lost. Threads own bands of rows and take all points in their order, so any number of threads
+gives the same sums. A point with NaN coordinates leaves no spot.
 """
 
 import math
@@ -15,27 +15,41 @@ from napari_tomoflow.core.kernels._jit import inner, kernel
 _REACH = 4.5
 """Where a spot is cut off, in standard deviations: it has fallen to 4e-5 of its peak."""
 
+_BANDS = 16
+"""Enough for any desktop's cores; each costs one more look at every point."""
+
 
 @inner
-def _add_spot(plane_yx, taps, y, x, amplitude, sigma):
-    """Add ``amplitude · exp(−r² / 2 sigma²)`` around (y, x), px; what lies outside the plane is lost."""
-    ny, nx = plane_yx.shape
-    reach = _REACH * sigma
-    if not (-reach <= y <= ny - 1 + reach and -reach <= x <= nx - 1 + reach):
-        return
-    top, bottom = max(0, math.ceil(y - reach)), min(ny - 1, math.floor(y + reach))
-    left, right = max(0, math.ceil(x - reach)), min(nx - 1, math.floor(x + reach))
-    sharpness = 0.5 / (sigma * sigma)
-    for column in range(left, right + 1):
-        taps[column - left] = math.exp(-sharpness * (column - x) ** 2)
-    for row in range(top, bottom + 1):
-        value = np.float32(amplitude * math.exp(-sharpness * (row - y) ** 2))
-        for column in range(left, right + 1):
-            plane_yx[row, column] += value * taps[column - left]
+def _first_and_last(centre, sigma, low, high):
+    """Return the pixels from `low` to before `high` that a spot reaches; last < first when there are none."""
+    reach = np.float32(_REACH) * sigma
+    if not low - reach <= centre <= high - 1 + reach:
+        return 0, -1
+    return max(low, math.ceil(centre - reach)), min(high - 1, math.floor(centre + reach))
+
+
+@inner
+def _fill_taps(taps, axis, centre, sigma, first, last):
+    """Set ``taps[axis, i]`` to the normalised Gaussian at pixel ``first + i``."""
+    sharpness = np.float32(0.5) / (sigma * sigma)
+    height = np.float32(1.0 / math.sqrt(2.0 * math.pi)) / sigma
+    for i in range(last - first + 1):
+        distance = np.float32(first + i) - centre
+        taps[axis, i] = height * math.exp(-sharpness * distance * distance)
+
+
+@inner
+def _add_product(planes, plane, taps, first, last, weight):
+    """Add ``weight · taps_y · taps_x`` to the pixels from `first` to `last`, both (y, x), of one plane."""
+    for row in range(first[0], last[0] + 1):
+        value = weight * taps[0, row - first[0]]
+        for column in range(first[1], last[1] + 1):
+            # Indexed whole: a view of the plane would cost a reference count at every spot.
+            planes[plane, row, column] += value * taps[1, column - first[1]]
 
 
 @kernel
-def splat_planes(planes, points, weights, sigmas, starts):
+def splat_planes(planes, points, weights, sigmas):
     """Add spots to a stack of planes, each shared linearly between the two planes next to it.
 
     Parameters
@@ -43,26 +57,36 @@ def splat_planes(planes, points, weights, sigmas, starts):
     planes : float32[P, ny, nx]
         Added to.
     points : float32[n, 3]
-        (plane, y, x) in px, sorted by the whole part of the first.
+        (plane, y, x) in px.
     weights, sigmas : float32[n]
         Sum over a spot, and its standard deviation in px.
-    starts : int64[P + 2]
-        Points ``starts[j]`` to ``starts[j + 1]`` lie between planes ``j − 1`` and ``j``.
 
     Notes
     -----
-    Not checked: the order of the points and that `starts` fits it; sigmas > 0. Threads own planes.
+    Not checked: equal lengths; sigmas > 0.
     """
-    for p in prange(planes.shape[0]):
-        taps = np.empty(planes.shape[2], np.float32)
-        for i in range(starts[p], starts[p + 2]):
-            share = 1.0 - abs(points[i, 0] - p)
-            amplitude = share * weights[i] / (2.0 * math.pi * sigmas[i] ** 2)
-            _add_spot(planes[p], taps, points[i, 1], points[i, 2], amplitude, sigmas[i])
+    n_planes, ny, nx = planes.shape
+    for band in prange(_BANDS):
+        taps = np.empty((2, max(ny, nx)), np.float32)
+        for i in range(len(weights)):
+            top, bottom = _first_and_last(points[i, 1], sigmas[i], ny * band // _BANDS, ny * (band + 1) // _BANDS)
+            if bottom < top:
+                continue
+            left, right = _first_and_last(points[i, 2], sigmas[i], 0, nx)
+            if right < left or not -1.0 < points[i, 0] < n_planes:
+                continue
+            _fill_taps(taps, 0, points[i, 1], sigmas[i], top, bottom)
+            _fill_taps(taps, 1, points[i, 2], sigmas[i], left, right)
+            below = math.floor(points[i, 0])
+            above = points[i, 0] - np.float32(below)
+            if below >= 0:
+                _add_product(planes, below, taps, (top, left), (bottom, right), weights[i] * (np.float32(1) - above))
+            if below + 1 < n_planes:
+                _add_product(planes, below + 1, taps, (top, left), (bottom, right), weights[i] * above)
 
 
 @kernel
-def splat_volume(volume_zyx, points, weights, sigmas, starts, reach_px):
+def splat_volume(volume_zyx, points, weights, sigmas):
     """Add round spots to a volume.
 
     Parameters
@@ -70,24 +94,27 @@ def splat_volume(volume_zyx, points, weights, sigmas, starts, reach_px):
     volume_zyx : float32[nz, ny, nx]
         Added to.
     points : float32[n, 3]
-        (z, y, x) in px, sorted by the whole part of z.
+        (z, y, x) in px.
     weights, sigmas : float32[n]
         Sum over a spot, and its standard deviation in px.
-    starts : int64[nz + 2 · reach_px + 2]
-        Points ``starts[j]`` to ``starts[j + 1]`` have ``floor(z) = j − reach_px − 1``.
-    reach_px : int
-        At least ``_REACH`` times the largest sigma.
 
     Notes
     -----
-    Not checked: the order of the points and that `starts` fits it; sigmas > 0. Threads own z planes.
+    Not checked: equal lengths; sigmas > 0.
     """
-    for z in prange(volume_zyx.shape[0]):
-        taps = np.empty(volume_zyx.shape[2], np.float32)
-        for i in range(starts[z], starts[z + 2 * reach_px + 2]):
-            distance = (points[i, 0] - z) / sigmas[i]
-            if abs(distance) <= _REACH:
-                peak = weights[i] / (2.0 * math.pi * sigmas[i] ** 2) ** 1.5
-                _add_spot(
-                    volume_zyx[z], taps, points[i, 1], points[i, 2], peak * math.exp(-0.5 * distance**2), sigmas[i]
-                )
+    nz, ny, nx = volume_zyx.shape
+    for band in prange(_BANDS):
+        taps = np.empty((3, max(nz, ny, nx)), np.float32)
+        for i in range(len(weights)):
+            top, bottom = _first_and_last(points[i, 1], sigmas[i], ny * band // _BANDS, ny * (band + 1) // _BANDS)
+            if bottom < top:
+                continue
+            low, high = _first_and_last(points[i, 0], sigmas[i], 0, nz)
+            left, right = _first_and_last(points[i, 2], sigmas[i], 0, nx)
+            if high < low or right < left:
+                continue
+            _fill_taps(taps, 0, points[i, 1], sigmas[i], top, bottom)
+            _fill_taps(taps, 1, points[i, 2], sigmas[i], left, right)
+            _fill_taps(taps, 2, points[i, 0], sigmas[i], low, high)
+            for z in range(low, high + 1):
+                _add_product(volume_zyx, z, taps, (top, left), (bottom, right), weights[i] * taps[2, z - low])

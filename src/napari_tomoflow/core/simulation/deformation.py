@@ -78,7 +78,8 @@ def bend(
         return None
     shape = Deformation(waves, phases, amplitudes, np.zeros((4, 3)), dose_end_e_ang2)
     half = np.array([thickness_ang, field_ang, field_ang]) / 2
-    grid = half * np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in (3, 15, 15)], indexing="ij"), -1).reshape(-1, 3)
+    axes = [half_length * (2 * np.arange(n) + 1 - n) / n for half_length, n in zip(half, (4, 16, 16), strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     bent = _waves(shape, grid)
     affine = np.linalg.lstsq(_with_one(grid), bent, rcond=None)[0]
     scale = rms_ang / np.sqrt(np.mean(np.sum((bent - _with_one(grid) @ affine) ** 2, axis=1)))

@@ -11,7 +11,6 @@ from napari_tomoflow.core.simulation.specimen import Population
 from napari_tomoflow.core.simulation.view import look
 
 _NARROWEST_SPOT_PX = 0.8
-_REACH = 4.5
 _VOXELS_AT_ONCE = 2**25
 _AIR_ANG = 600.0
 """Room above and below the ice together, for what lies on its surfaces."""
@@ -46,16 +45,8 @@ def _fill_slab(slab_zyx: NDArray[np.float32], first_z: int, populations: list[Po
         if not len(view):
             continue
         sigmas = np.maximum(view.sigmas_ang / np.float32(voxel_ang), np.float32(_NARROWEST_SPOT_PX))
-        reach = int(np.ceil(_REACH * sigmas.max()))
         points = view.points_ang_zyx / np.float32(voxel_ang) + np.array([0.5 * nz, ny // 2, nx // 2], np.float32)
-        plane = np.floor(points[:, 0]).astype(np.int64)
-        near = (plane >= -reach - 1) & (plane < nz + reach + 1)
-        order = np.flatnonzero(near)[np.argsort(plane[near], kind="stable")]
-        counts = np.bincount(plane[order] + reach + 1, minlength=nz + 2 * reach + 1)
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        splat_volume(
-            slab_zyx, points[order], -view.weights[order] / np.float32(voxel_ang**3), sigmas[order], starts, reach
-        )
+        splat_volume(slab_zyx, points, -view.weights / np.float32(voxel_ang**3), sigmas)
 
 
 def _even(size: float) -> int:

@@ -13,7 +13,7 @@ widened by one of its pixels, which makes it band-limited; this blur is divided 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import scipy.fft
@@ -41,28 +41,6 @@ _FINER = 1.5
 _THICKEST_LAYER_ANG = 300.0
 _PHASE_BETWEEN_LAYERS_RAD = 0.5
 _BYTES_AT_ONCE = 2**28
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """Scatterers of a view sorted into layers. Legend: S scatterers, L layers.
-
-    Attributes
-    ----------
-    points : float32[S, 3]
-        (layer, y, x), px of the fine grid, sorted by layer.
-    weights, sigmas : float32[S]
-        In the same order; V·Å³ and px.
-    starts : int64[L + 2]
-        As `splat_planes` takes them.
-    heights_ang : float64[L]
-    """
-
-    points: Reals
-    weights: Reals
-    sigmas: Reals
-    starts: NDArray[np.int64]
-    heights_ang: Floats
 
 
 class Camera:
@@ -129,37 +107,28 @@ class Camera:
         """Fill the layers that hold anything, a few at a time: (height, plane on the fine grid)."""
         if not len(view):
             return
-        layers = self._sort(view)
-        at_once = int(np.clip(_BYTES_AT_ONCE // (4 * self._fine_px**2), 1, 8))
-        for first in watched(range(0, len(layers.heights_ang), at_once), report, "Imaging the specimen"):
-            starts = layers.starts[first : first + at_once + 2]
-            mine = slice(starts[0], starts[-1])
-            points = layers.points[mine] - np.array([first, 0, 0], np.float32)
-            planes = np.zeros((len(starts) - 2, self._fine_px, self._fine_px), np.float32)
-            splat_planes(planes, points, layers.weights[mine], layers.sigmas[mine], starts - starts[0])
-            for number, plane in enumerate(planes):
-                if starts[number] < starts[number + 2]:
-                    yield float(layers.heights_ang[first + number]), plane
-
-    def _sort(self, view: View) -> _Layers:
-        """Sort scatterers by layer, in px of the fine grid."""
-        lowest = np.floor(view.points_ang_zyx[:, 0].min() / self._layer_ang)
-        centre_px = (self._margin_px + self._size_px // 2) * self._fine_px / self._padded_px
-        scale = np.array([1 / self._layer_ang, 1 / self._fine_ang, 1 / self._fine_ang], np.float32)
-        points = view.points_ang_zyx * scale + np.array([-lowest, centre_px, centre_px], np.float32)
-        layer = np.maximum(points[:, 0].astype(np.int16), 0)
-        order = np.argsort(layer, kind="stable")
-        n_layers = int(layer.max()) + 2
-        counts = np.bincount(layer, minlength=n_layers)
+        lowest, points = self._on_fine_grid(view)
         sigmas = np.sqrt((view.sigmas_ang / np.float32(self._fine_ang)) ** 2 + np.float32(1.0))
-        return _Layers(
-            points=points[order],
-            weights=view.weights[order],
-            sigmas=sigmas[order],
-            # Nothing lies below the first layer, so its lower bin is empty.
-            starts=np.concatenate([[0, 0], np.cumsum(counts)]),
-            heights_ang=(lowest + np.arange(n_layers)) * self._layer_ang,
-        )
+        layer = np.floor(points[:, 0]).astype(np.int32)
+        held = np.bincount(np.maximum(layer, 0))
+        n_layers = len(held) + 1
+        # A layer is filled from the scatterers right below and right above it.
+        filled = np.convolve(held, [1, 1]) > 0
+        at_once = int(np.clip(_BYTES_AT_ONCE // (4 * self._fine_px**2), 1, 8))
+        for first in watched(range(0, n_layers, at_once), report, "Imaging the specimen"):
+            count = min(at_once, n_layers - first)
+            near = np.flatnonzero((layer >= first - 1) & (layer < first + count))
+            planes = np.zeros((count, self._fine_px, self._fine_px), np.float32)
+            splat_planes(planes, points[near] - np.array([first, 0, 0], np.float32), view.weights[near], sigmas[near])
+            for number in np.flatnonzero(filled[first : first + count]):
+                yield (lowest + first + int(number)) * self._layer_ang, planes[number]
+
+    def _on_fine_grid(self, view: View) -> tuple[int, Reals]:
+        """Return the number of the lowest layer, and the scatterers as (layer from there, y, x) of the fine grid."""
+        centre_px = (self._margin_px + self._size_px // 2) * self._fine_px / self._padded_px
+        lowest = int(np.floor(view.points_ang_zyx[:, 0].min() / self._layer_ang))
+        scale = np.array([1 / self._layer_ang, 1 / self._fine_ang, 1 / self._fine_ang], np.float32)
+        return lowest, view.points_ang_zyx * scale + np.array([-lowest, centre_px, centre_px], np.float32)
 
     def _transform(self, plane: Reals) -> Waves:
         """Transform a layer and cut it down to the frequencies of the image; Nyquist itself is dropped."""

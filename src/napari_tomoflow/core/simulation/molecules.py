@@ -19,8 +19,8 @@ Matter = Literal["soft", "metal"]
 """Soft matter scatters with the amplitude contrast of the optics, metal with a large one of its own."""
 
 # Mean potential above vitreous ice, V: electrons see nucleic acid better than protein, and metal best.
-# Metal's is what stays within the aperture; most of what gold scatters is lost to the image.
-_PROTEIN_V, _NUCLEIC_V, _LIPID_V, _CRYSTAL_V, _GOLD_V = 2.3, 4.0, 2.2, 1.6, 9.0
+# Ice on the surface stands against vacuum. Metal has what stays within the aperture of a larger one.
+_PROTEIN_V, _NUCLEIC_V, _LIPID_V, _CRYSTAL_V, _GOLD_V = 2.3, 4.0, 2.2, 4.5, 9.0
 
 _RESIDUE_ANG = 7.0
 """Grid a molecule is filled on: one scatterer stands for two or three residues."""
@@ -75,8 +75,10 @@ def ribosome() -> Species:
     # The mRNA channel between the subunits, the exit tunnel through the large one.
     channel = (np.abs(points[:, 2] + 46) < 6) & (np.hypot(points[:, 0] - 25, points[:, 1] - 15) > 34)
     tunnel = np.hypot(points[:, 0] - 8 - 0.2 * points[:, 2], points[:, 1] + 10) < 9
-    points = points[~channel & ~(tunnel & (points[:, 2] > -40))]
-    return _molecule("ribosome", points, np.where(_domains(points, 28.0, rng) > 0.1, _NUCLEIC_V, _PROTEIN_V))
+    domains = _domains(points, 30.0, rng)
+    # The troughs of the same field are solvent: RNA helices are not packed without gaps.
+    kept = ~channel & ~(tunnel & (points[:, 2] > -40)) & (domains > -0.9)
+    return _molecule("ribosome", points[kept], np.where(domains[kept] > 0.1, _NUCLEIC_V, _PROTEIN_V))
 
 
 def proteasome() -> Species:
@@ -90,15 +92,15 @@ def proteasome() -> Species:
     return _molecule("proteasome", np.concatenate([half, half @ rotation_x(180.0).T]), _PROTEIN_V)
 
 
-def tripod() -> Species:
-    """Make a small chiral molecule: three legs of different length along x, y and z."""
-    legs = [
-        _ellipsoid((24, 0, 0), (36, 12, 12)),
-        _ellipsoid((0, 17, 0), (12, 28, 12)),
-        _ellipsoid((0, 0, 10), (12, 12, 20)),
+def hook() -> Species:
+    """Make a small chiral molecule of about 80 Å: three arms end to end, along x, y and z."""
+    arms = [
+        _ellipsoid((0, 0, 0), (40, 12, 12)),
+        _ellipsoid((30, 26, 0), (12, 36, 12)),
+        _ellipsoid((30, 50, 20), (12, 12, 32)),
     ]
-    points = _fill(lambda xyz: _any(legs, xyz), 70.0, _RESIDUE_ANG, np.random.default_rng(3))
-    return _molecule("tripod", points, _PROTEIN_V)
+    points = _fill(lambda xyz: _any(arms, xyz), 70.0, _RESIDUE_ANG, np.random.default_rng(3))
+    return _molecule("hook", points, _PROTEIN_V)
 
 
 def gold(diameter_ang: float) -> Species:

@@ -25,7 +25,7 @@ class SimulateParams(Params):
     thickness_nm: float = param(150.0, unit="nm", low=10, high=2000, help="Thickness of the ice.")
     n_ribosomes: int = param(60, low=0, help="Ribosome-like molecules in the field; as dense around it.")
     n_proteasomes: int = param(20, low=0, help="Proteasome-like barrels (D7) in the field; as dense around it.")
-    n_tripods: int = param(0, low=0, help="Small chiral three-legged molecules in the field; as dense around it.")
+    n_hooks: int = param(0, low=0, help="Small chiral molecules (80 Å hooks) in the field; as dense around it.")
     n_gold: int = param(12, low=0, help="Gold beads in the field; as dense around it.")
     gold_diameter_nm: float = param(10.0, unit="nm", low=1, high=100, help="Diameter of the gold beads.")
     n_vesicles: int = param(2, low=0, help="Vesicles with a lipid bilayer in the field; as dense around it.")

@@ -15,7 +15,7 @@ from napari_tomoflow.core.simulation.params import SimulateParams
 
 Floats = NDArray[np.float64]
 
-SPECIES = ("ribosome", "proteasome", "tripod", "gold", "vesicle", "ice")
+SPECIES = ("ribosome", "proteasome", "hook", "gold", "vesicle", "ice")
 """All kinds, in the order of their class numbers, which start at 1."""
 
 _STEEPEST_DEG = 72.0
@@ -68,7 +68,7 @@ def grow(params: SimulateParams, rng: np.random.Generator) -> list[Population]:
         *_scatter(slab, params.n_ribosomes, molecules.ribosome, alike=True),
         *_scatter(slab, params.n_proteasomes, molecules.proteasome, alike=True),
         *_scatter(slab, params.n_gold, lambda: molecules.gold(10.0 * params.gold_diameter_nm), alike=True),
-        *_scatter(slab, params.n_tripods, molecules.tripod, alike=True),
+        *_scatter(slab, params.n_hooks, molecules.hook, alike=True),
     ]
 
 

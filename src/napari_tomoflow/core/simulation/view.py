@@ -81,10 +81,9 @@ def _look_at(population: Population, image_from_sample: Floats, half_ang_zyx: Fl
     centers_zyx = np.concatenate([heights[0][:, None], centers_yx[0]], axis=1)
     seen = np.all(np.abs(centers_zyx) <= half_ang_zyx + species.radius_ang, axis=1)
     turns = image_from_sample[:, :3] @ population.matrices[seen]
-    # Columns (x, y, z) of the turned points, read backwards, are (height, v, u).
-    local_zyx = np.einsum("pij,sj->psi", turns, species.points_ang_xyz, dtype=np.float32, casting="same_kind")[
-        ..., ::-1
-    ]
+    # Rows (x, y, z) of a turn, taken backwards, give (height, v, u).
+    zyx_from_xyz = np.swapaxes(turns[:, ::-1], 1, 2).astype(np.float32)
+    local_zyx = species.points_ang_xyz.astype(np.float32) @ zyx_from_xyz
     points = (local_zyx + centers_zyx[seen][:, None].astype(np.float32)).reshape(-1, 3)
     count = int(seen.sum())
     weights = np.tile(species.weights.astype(np.float32), count)
