@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,15 +87,12 @@ class Project:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "made_by": f"napari-tomoflow {__version__}",
         }
-        try:
+        with ExitStack() as undo:
+            undo.callback(_remove_empty, made)
             with plainly(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / PROJECT_FILE, json.dumps(values, indent=1) + "\n")
-        except BaseException:
-            for path in made:
-                with suppress(OSError):
-                    path.rmdir()
-            raise
+            undo.pop_all()
         return cls(folder, name)
 
     @classmethod
@@ -231,6 +228,13 @@ class Project:
         if known is None or known[0] != stamp:
             known = self._read[folder] = (stamp, read_record(folder))
         return known[1]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the innermost first, as far as they are there and empty."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _broken(folder: Path, error: str) -> JobRecord:

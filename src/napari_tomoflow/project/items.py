@@ -1,10 +1,8 @@
-"""Working on one item of a job, in this process or in another one."""
+"""One item of a job: what is to be done, doing it, and how it ended."""
 
 import resource
 import shutil
 import sys
-import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +10,11 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.errors import Cancelled, TomoflowError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import load_noun
-from napari_tomoflow.project.files import plain
 from napari_tomoflow.project.fingerprint import READER_OPTIONS
 from napari_tomoflow.project.record import Reference
 
@@ -73,43 +69,20 @@ class Outcome:
     trace: str = ""
 
 
-def work_on(task: Task, report: Report) -> Outcome:
-    """Work on an item and leave its files in the task's folder, or nothing.
-
-    Raises
-    ------
-    Cancelled
-        The report asked for it.
-    """
-    begun_s = time.monotonic()
-    outputs: dict[str, str] = {}
-    error, bug, trace = "", None, ""
-    try:
-        outputs = _make(task, report)
-    except Cancelled:
-        raise
-    except TomoflowError as mendable:
-        error = str(mendable)
-    except OSError as refused:
-        error = str(plain(refused, task.folder))
-    except MemoryError as full:
-        error = f"{task.name} does not fit into memory ({full}); close other programs or work on smaller data."
-    except Exception as unforeseen:
-        error, bug, trace = f"{type(unforeseen).__name__}: {unforeseen}", unforeseen, traceback.format_exc()
-    finally:
-        if not outputs:
-            shutil.rmtree(task.folder, ignore_errors=True)
-    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace)
-
-
 def peak_memory() -> int:
     """Return the largest resident memory this process has had, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _make(task: Task, report: Report) -> dict[str, str]:
-    """Load the inputs, run the stage, save its result."""
+def make(task: Task, report: Report) -> dict[str, str]:
+    """Load the inputs of an item, run the stage, save its result in the task's folder.
+
+    Returns
+    -------
+    dict of str to str
+        Name of the noun → file, relative to that folder.
+    """
     from napari_tomoflow.io.mrc import allocate_mrc
     from napari_tomoflow.io.results import save  # costs pandas
 

@@ -16,7 +16,7 @@ class JobLog:
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOG_NAME
 
-    def begin(self, record: JobRecord, params: Params, left_out: tuple[str, ...] = ()) -> None:
+    def begin(self, record: JobRecord, params: Params) -> None:
         """Write the head of the log."""
         changed = params.changed()
         lines = [
@@ -24,7 +24,7 @@ class JobLog:
             f"Job {record.number}: {record.stage} (version {record.stage_version}) on {', '.join(record.items)}",
             "Parameters that differ from their defaults:" if changed else "All parameters have their defaults.",
             *(f"    {name} = {value}" for name, value in changed.items()),
-            *(f"Left out: {reason}" for reason in left_out),
+            *(f"Left out: {reason}" for reason in record.left_out),
         ]
         self._append(lines)
         self.add(f"started by process {record.pid} on {record.host}")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -144,21 +145,20 @@ def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
         from_job=request.from_job,
         inputs=plan.items,
         items={name: ItemRecord(fingerprint=digest) for name, digest in digests.items()},
+        left_out=plan.left_out,
         status="running",
         started=datetime.now(UTC),
         fingerprint=fingerprint(digests),
         **_signature(),
     )
     folder = project.jobs_folder / f"{number:04d}-{request.stage.name}"
-    try:
-        with plainly(folder):
-            marker(hidden, record.attempt).mkdir()
-            write_record(record, hidden)
-            JobLog(hidden).begin(record, request.params, plan.left_out)
-            os.rename(hidden, folder)
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
+    with ExitStack() as undo, plainly(folder):
+        undo.callback(shutil.rmtree, hidden, ignore_errors=True)
+        marker(hidden, record.attempt).mkdir()
+        write_record(record, hidden)
+        JobLog(hidden).begin(record, request.params)
+        os.rename(hidden, folder)
+        undo.pop_all()
     return OpenJob(project, folder, record)
 
 
@@ -170,11 +170,10 @@ def resume_job(project: Project, number: int) -> OpenJob | None:
     if record is None:
         return None
     job = OpenJob(project, folder, record)
-    try:
+    with ExitStack() as undo:
+        undo.callback(marker(folder, record.attempt).rmdir)
         job.take_up()
-    except BaseException:
-        marker(folder, record.attempt).rmdir()
-        raise
+        undo.pop_all()
     return job
 
 

@@ -84,12 +84,14 @@ class JobRecord(_Model):
     inputs : dict of str to dict of str to Reference
         Item → input → where it came from.
     items : dict of str to ItemRecord
+    left_out : tuple of str
+        Why series nobody asked for by name are not among the items, a sentence for each.
     status : JobStatus
     error : str
         The bug that ended it, or why its record cannot be read; people's errors are told per item.
     host, pid, process_started, attempt
-        The process that wrote it last, when that process started (s since the epoch), and the how many'th
-        process it is to work on this job.
+        The process that wrote it last, when that process started (s since the epoch), and which
+        process in turn it is to work on this job, from 1.
     peak_memory : int or None
         Largest resident memory of that process or of one of its workers, bytes.
     software : dict of str to str
@@ -106,6 +108,7 @@ class JobRecord(_Model):
     from_job: int | None = None
     inputs: dict[str, dict[str, Reference]] = Field(default_factory=dict)
     items: dict[str, ItemRecord] = Field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     status: JobStatus
     error: str = ""
     started: datetime | None = None

@@ -1,5 +1,8 @@
 """The runner: works through the items of a job and records every ending."""
 
+import shutil
+import time
+import traceback
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +13,9 @@ from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.claims import Heartbeat
+from napari_tomoflow.project.files import plain
 from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprints, stored_params
+from napari_tomoflow.project.items import Outcome, Task, make, peak_memory
 from napari_tomoflow.project.open_job import OpenJob, begin_job, resume_job
 from napari_tomoflow.project.plan import Request, make_plan
 from napari_tomoflow.project.record import JobRecord
@@ -86,9 +91,38 @@ def _take_up_unfinished(project: Project, request: Request) -> OpenJob | None:
     return None
 
 
+def work_on(task: Task, report: Report) -> Outcome:
+    """Work on an item and leave its files in the task's folder, or nothing; called by `workers`, in any process.
+
+    Raises
+    ------
+    Cancelled
+        The report asked for it.
+    """
+    begun_s = time.monotonic()
+    outputs: dict[str, str] = {}
+    error, bug, trace = "", None, ""
+    try:
+        outputs = make(task, report)
+    except Cancelled:
+        raise
+    except TomoflowError as mendable:
+        error = str(mendable)
+    except OSError as refused:
+        error = str(plain(refused, task.folder))
+    except MemoryError as full:
+        error = f"{task.name} does not fit into memory ({full}); close other programs or work on smaller data."
+    except Exception as unforeseen:
+        error, bug, trace = f"{type(unforeseen).__name__}: {unforeseen}", unforeseen, traceback.format_exc()
+    finally:
+        if not outputs:
+            shutil.rmtree(task.folder, ignore_errors=True)
+    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace)
+
+
 def _work(job: OpenJob, request: Request, workers: int, report: Report) -> JobRecord:
     try:
-        with closing(outcomes(job.tasks(request), workers, job.begin_item, report)) as endings:
+        with closing(outcomes(work_on, job.tasks(request), workers, job.begin_item, report)) as endings:
             for name, outcome in endings:
                 job.end_item(name, outcome)
                 if outcome.bug is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from napari_tomoflow.core.errors import Cancelled
 from napari_tomoflow.core.report import Report, part
-from napari_tomoflow.project.items import Outcome, Task, work_on
+from napari_tomoflow.project.items import Outcome, Task
 from napari_tomoflow.project.lane import compute_lane
 
 _POLL_S = 0.1
@@ -26,15 +26,19 @@ _NOT_BEGUN = -1.0
 
 Endings = Generator[tuple[str, Outcome], None, None]
 
+Work = Callable[[Task, Report], Outcome]
+
 Begun = Callable[[str], None]
 """Called with the name of an item when work on it begins."""
 
 
-def outcomes(tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
+def outcomes(work: Work, tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
     """Work on items and yield (name, outcome) as each ends.
 
     Parameters
     ----------
+    work
+        Done with each task; a function of a module, so that other processes find it.
     tasks
         The items.
     workers
@@ -43,15 +47,15 @@ def outcomes(tasks: Sequence[Task], workers: int, begun: Begun, report: Report) 
         Told what is going on, in this thread.
     """
     if min(workers, len(tasks)) <= 1:
-        return _here(tasks, begun, report)
-    return _in_processes(tasks, min(workers, len(tasks)), begun, report)
+        return _here(work, tasks, begun, report)
+    return _in_processes(work, tasks, min(workers, len(tasks)), begun, report)
 
 
-def _here(tasks: Sequence[Task], begun: Begun, report: Report) -> Endings:
+def _here(work: Work, tasks: Sequence[Task], begun: Begun, report: Report) -> Endings:
     with compute_lane(report):
         for index, task in enumerate(tasks):
             begun(task.name)
-            yield task.name, work_on(task, part(_named(report, task.name), index, len(tasks)))
+            yield task.name, work(task, part(_named(report, task.name), index, len(tasks)))
 
 
 def _named(report: Report, name: str) -> Report:
@@ -61,7 +65,7 @@ def _named(report: Report, name: str) -> Report:
     return named
 
 
-def _in_processes(tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
+def _in_processes(work: Work, tasks: Sequence[Task], workers: int, begun: Begun, report: Report) -> Endings:
     # Spawn: a fork of a process with threads (a viewer, numba) may never come back.
     context = multiprocessing.get_context("spawn")
     stop = context.Value("b", 0, lock=False)
@@ -71,7 +75,7 @@ def _in_processes(tasks: Sequence[Task], workers: int, begun: Begun, report: Rep
     futures: dict[Future[Outcome], int] = {}
     try:
         for index, task in enumerate(tasks):
-            futures[pool.submit(_work_in_worker, index, task)] = index
+            futures[pool.submit(_work_in_worker, work, index, task)] = index
         waiting = set(range(len(tasks)))
         while futures:
             ended, _ = wait(futures, timeout=_POLL_S, return_when=FIRST_COMPLETED)
@@ -120,7 +124,7 @@ def _end_in_time() -> None:
     os._exit(1)
 
 
-def _work_in_worker(index: int, task: Task) -> Outcome:
+def _work_in_worker(work: Work, index: int, task: Task) -> Outcome:
     stop, progress = _shared["stop"], _shared["progress"]
 
     def report(done: int, total: int, doing: str) -> None:
@@ -129,7 +133,7 @@ def _work_in_worker(index: int, task: Task) -> Outcome:
         progress[index] = done / max(total, 1)
 
     report(0, 1, "Starting")
-    outcome = work_on(task, report)
+    outcome = work(task, report)
     progress[index] = 1.0
     if outcome.bug is not None:
         # Not every exception can be sent between processes; its traceback can.

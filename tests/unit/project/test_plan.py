@@ -77,6 +77,9 @@ def test_series_without_its_input_is_left_out_unless_asked_for(small_project):
     plan = make_plan(small_project, Request(needy, fake.BuildParams()))
     assert list(plan.items) == ["A"]
     assert plan.left_out == ("B has no finished Alignment; run `tomoflow align` first.",)
+    record = run(small_project, needy, fake.BuildParams())
+    assert (record.status, record.left_out) == ("done", plan.left_out)
+    assert f"Left out: {plan.left_out[0]}" in (small_project.job_folder(record.number) / "log.txt").read_text()
     with pytest.raises(MissingError, match="B has no finished Alignment; run `tomoflow align` first"):
         make_plan(small_project, Request(needy, fake.BuildParams(), series=("A", "B")))
     with pytest.raises(MissingError, match="B has no finished Alignment among the ancestors of job 2"):
