@@ -1,8 +1,9 @@
 """The stages of the pipeline, in its order. Being listed here is being offered, documented and tested."""
 
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.core.stages.align import ALIGN
 from napari_tomoflow.core.stages.import_ import IMPORT
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.simulate import SIMULATE
 
-STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, RECONSTRUCT)
+STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, ALIGN, RECONSTRUCT)
