@@ -18,10 +18,10 @@ def tomoflow(*words, **options):
     return subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **options)
 
 
-def start(*words):
+def start(*words, **options):
     """Start one command and return its process."""
     words = [*PROGRAM, *map(str, words)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def make_stack(path, n_tilts=9, size_px=64, seed=1):

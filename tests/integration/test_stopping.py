@@ -1,6 +1,7 @@
 """A job that is killed or cancelled: what was finished stays, nothing half-written has a name, and it goes on."""
 
 import json
+import os
 import signal
 import time
 
@@ -67,6 +68,14 @@ def test_a_signal_cancels_within_a_second(project, number):
     assert json.loads((project / JOB / "job.json").read_text("utf-8"))["status"] == "cancelled"
     assert not [path for path in files_in(project) if ".partial" in path]
     assert (project / JOB / "TS_1" / "tomogram.mrc").exists()
+
+
+def test_compiling_kernels_for_the_first_time_can_be_cancelled_too(project, tmp_path):
+    process = start("reconstruct", project, *SLOW, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")})
+    wait_until(lambda: (tmp_path / "cache").exists())
+    assert seconds_to_stop(process, signal.SIGINT) < 1.0
+    assert process.returncode == 130
+    assert json.loads((project / JOB / "job.json").read_text("utf-8"))["status"] == "cancelled"
 
 
 def test_workers_are_cancelled_with_their_parent(project):

@@ -70,7 +70,7 @@ def measured_examples(work_folder: Path) -> Iterator[Example]:
     if film.exists():
         stack = ta_film_stack(film, work_folder)
         given = {"contrast": "bright", "axis_deg": 0.0, "angles": stack.with_suffix(".tlt")}
-        yield Example("Ta_film", stack, given, aligned=True)
+        yield Example("Ta_film", stack, given, aligned=True, reconstruct={"bin": 1, "thickness_ang": 151.0})
 
 
 def ta_film_stack(folder: Path, work_folder: Path) -> Path:

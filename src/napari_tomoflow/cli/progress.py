@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from napari_tomoflow.core.report import Report
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_STEPS = 1.0
 
 
 @contextmanager
@@ -36,15 +37,16 @@ def _bar(title: str) -> Iterator[Report]:
 
 
 class _Lines:
-    """A report for logs: a line when something else is being done, and every ten seconds."""
+    """A report for logs: a line when something else is being done, but not too many."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._doing = ""
-        self._next_s = 0.0
+        self._said_s = -_SECONDS_BETWEEN_LINES
 
     def __call__(self, done: int, total: int, doing: str) -> None:
-        if doing == self._doing and time.monotonic() < self._next_s:
+        waited_s = time.monotonic() - self._said_s
+        if waited_s < (_SECONDS_BETWEEN_LINES if doing == self._doing else _SECONDS_BETWEEN_STEPS):
             return
-        self._doing, self._next_s = doing, time.monotonic() + _SECONDS_BETWEEN_LINES
+        self._doing, self._said_s = doing, time.monotonic()
         print(f"{self._title}: {100 * done // max(total, 1):3d} % {doing}", file=sys.stderr, flush=True)
