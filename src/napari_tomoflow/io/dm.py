@@ -17,6 +17,8 @@ _KIND = "a DM3 or DM4 stack"
 _FLIPPED = "The rows of the DM file are read bottom to top, as for TIFF: DigitalMicrograph counts them from the top."
 _ANG_PER_UNIT = {"nm": 10.0, "µm": 1e4, "um": 1e4, "μm": 1e4, "å": 1.0, "a": 1.0, "pm": 0.01}
 _DEGREE_UNITS = ("deg", "°", "degrees")
+# What ncempy raises on files that are damaged or no DM files at all.
+_DAMAGED = (OSError, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
 _SETUP = "Tomography.Tomography setup.Tilt angles."
 
 
@@ -55,14 +57,15 @@ def _parsed(path: Path) -> tuple[Any, int]:
 
     try:
         # ncempy numbers groups in 8 bits; only long lists of positions overflow, which are not used here.
-        with np.errstate(over="ignore"), dm.fileDM(path, on_memory=True) as file:
-            if not file.dataType:
-                raise DataError(f"{path} holds tags but no image; give {_KIND}.")
-            return file, len(file.dataType) - 1
-    except (OSError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} is not a readable DM3 or DM4 file: {error}; copy it again from its source.") from error
+        with np.errstate(over="ignore"), path.open("rb") as opened:
+            file = dm.fileDM(opened)
+    except _DAMAGED as error:
+        raise DataError(
+            f"{path} is not a readable DM3 or DM4 file ({error}); copy it again from its source."
+        ) from error
+    if not file.dataType:
+        raise DataError(f"{path} holds tags but no image; give {_KIND}.")
+    return file, len(file.dataType) - 1
 
 
 def _header(file: Any, index: int) -> FileHeader:

@@ -4,8 +4,11 @@ TIFF starts with the top row and MRC with the bottom row. A stack read without t
 so is every map made from it.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +18,18 @@ from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.io.files import require_file
 from napari_tomoflow.io.stack_file import FileHeader, Planes, StackFile
 
+if TYPE_CHECKING:
+    import tifffile
+
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 _KIND = "a TIFF stack"
 _FLIPPED = "The rows of the TIFF are read bottom to top, as IMOD, RELION and EMAN2 do."
 _ANG_PER_UNIT = {"nm": 10.0, "um": 1e4, "µm": 1e4, "micron": 1e4, "angstrom": 1.0, "å": 1.0, "a": 1.0, "pm": 0.01}
 _ANG_PER_RESOLUTION_UNIT = {3: 1e8, 2: 2.54e8}  # centimetre, inch
+
+# What is wrong with a file is said in a DataError; tifffile would log it as well.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def open_tiff(path: Path) -> StackFile:
@@ -31,20 +40,17 @@ def open_tiff(path: Path) -> StackFile:
     DataError
         It is no TIFF, is damaged, or its pages are colour or of several sizes.
     """
-    require_file(path, _KIND)
-    return StackFile(path, _load, _header(path))
+    stack = StackFile(path, _load, FileHeader())
+    stack.header = _header(path)
+    return stack
 
 
 def _load(path: Path) -> Array:
-    import tifffile
-
-    require_file(path, _KIND)
-    try:
-        with tifffile.TiffFile(path) as file:
-            kinds = {(one.shape, str(one.dtype), "S" in one.axes) for one in file.series}
-            first, n_series, order = file.series[0], len(file.series), file.byteorder
-    except (tifffile.TiffFileError, IndexError, ValueError, OSError) as error:
-        raise DataError(f"{path} is not a readable TIFF: {error}; copy it again from its source.") from error
+    with _opened(path) as file:
+        kinds = {(one.shape, str(one.dtype), "S" in one.axes) for one in file.series}
+        first, n_series, order = file.series[0], len(file.series), file.byteorder
+        if _goes_on(file):
+            raise DataError(f"{path} is cut short after {len(file.pages)} pages; copy it again from its source.")
     dtype = np.dtype(first.dtype or np.void)
     # Pages written one by one are a series each; a stack has but one kind of them.
     if len(kinds) > 1 or len(first.shape) not in (2, 3) or dtype.kind not in "iuf" or "S" in first.axes:
@@ -62,11 +68,31 @@ def _load(path: Path) -> Array:
     return np.memmap(path, dtype.newbyteorder(order), mode="r", offset=first.dataoffset, shape=shape)[:, ::-1]
 
 
-def _header(path: Path) -> FileHeader:
-    """Look for the pixel size where ImageJ and the TIFF standard put it."""
+@contextmanager
+def _opened(path: Path) -> Iterator["tifffile.TiffFile"]:
+    """Open a TIFF; what tifffile raises and logs of damaged files becomes one sentence."""
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    require_file(path, _KIND)
+    try:
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except DataError:
+        raise
+    except (tifffile.TiffFileError, LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
+        raise DataError(f"{path} is not a readable TIFF ({error}); copy it again from its source.") from error
+
+
+def _goes_on(file: "tifffile.TiffFile") -> bool:
+    """Tell whether the last page that can be read points to one more."""
+    width = 8 if file.is_bigtiff else 4
+    file.filehandle.seek(file.pages.next_page_offset or 0)
+    return any(file.filehandle.read(width))
+
+
+def _header(path: Path) -> FileHeader:
+    """Look for the pixel size where ImageJ and the TIFF standard put it."""
+    with _opened(path) as file:
         page = file.pages.first
         tags = page.tags
         unit = str((file.imagej_metadata or {}).get("unit", "")).strip().lower().replace("\\u00b5", "µ")
@@ -87,9 +113,6 @@ class _Pages(Planes):
         self._path = path
 
     def plane(self, index: int) -> NDArray[Any]:
-        import tifffile
-
-        try:
-            return np.asarray(tifffile.imread(self._path, key=index))[::-1]
-        except (tifffile.TiffFileError, ValueError, OSError, RuntimeError) as error:
-            raise DataError(f"{self._path} cannot be decoded: {error}; copy it again from its source.") from error
+        """Decode one page."""
+        with _opened(self._path) as file:
+            return np.asarray(file.asarray(key=index))[::-1]
