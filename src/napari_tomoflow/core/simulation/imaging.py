@@ -10,6 +10,7 @@ Layers lie so close that going linearly from one CTF to the next errs by at most
 (π λ k² dz)² / 8 = 3 % of the contrast at Nyquist, and far less below. They are made a few at a time, so
 memory does not grow with the thickness. Their grid is 1.5 times finer than the image and every spot is
 widened by one of its pixels, which makes it band-limited; this blur is divided out in Fourier space.
+From 0.9 of Nyquist on the response falls to nothing, as a sharp end would ring around every edge.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ METAL_AMPLITUDE_CONTRAST = 0.3
 """Of gold: most of what it scatters never passes the aperture."""
 
 _FINER = 1.5
+_ROLL_OFF = 0.9
 _THICKEST_LAYER_ANG = 300.0
 _PHASE_BETWEEN_LAYERS_RAD = 0.5
 _BYTES_AT_ONCE = 2**28
@@ -65,7 +67,7 @@ class Camera:
         self._k_yx = ctf.rfft_frequencies((self._padded_px, self._padded_px), pixel_ang)
         self.k_inv_ang = np.hypot(*self._k_yx)
         self._per_height = ctf.gamma_per_defocus(self.k_inv_ang, lenses.optics).astype(np.float32)
-        self._sharpening = np.exp(2 * np.pi**2 * (self.k_inv_ang * self._fine_ang) ** 2).astype(np.float32)
+        self._sharpening = self._window() * np.exp(2 * (np.pi * self.k_inv_ang * self._fine_ang) ** 2)
         spacing_ang = _PHASE_BETWEEN_LAYERS_RAD / float(ctf.gamma_per_defocus(0.5 / pixel_ang, lenses.optics))
         self._layer_ang = min(spacing_ang, _THICKEST_LAYER_ANG)
 
@@ -95,7 +97,7 @@ class Camera:
             total += transfer(height_ang) * self._transform(plane)
         # Spots hold integrals over the plane, an image shows values: hence the area of a pixel.
         volts_to_rad = ctf.interaction_rad_per_volt_ang(self._lenses.optics) / self._pixel_ang**2
-        return np.asarray(total * (np.float32(volts_to_rad) * self._sharpening), np.complex64)
+        return np.asarray(total * (volts_to_rad * self._sharpening).astype(np.float32), np.complex64)
 
     def image(self, rft: Waves) -> Reals:
         """Take a transform on the padded grid back to an image, without its margin."""
@@ -129,6 +131,12 @@ class Camera:
         lowest = int(np.floor(view.points_ang_zyx[:, 0].min() / self._layer_ang))
         scale = np.array([1 / self._layer_ang, 1 / self._fine_ang, 1 / self._fine_ang], np.float32)
         return lowest, view.points_ang_zyx * scale + np.array([-lowest, centre_px, centre_px], np.float32)
+
+    def _window(self) -> Floats:
+        """Return the response of the camera: 1 up to 0.9 of Nyquist, then half a cosine down to 0."""
+        beyond = np.clip((2 * self.k_inv_ang * self._pixel_ang - _ROLL_OFF) / (1 - _ROLL_OFF), 0.0, 1.0)
+        window: Floats = 0.5 + 0.5 * np.cos(np.pi * beyond)
+        return window
 
     def _transform(self, plane: Reals) -> Waves:
         """Transform a layer and cut it down to the frequencies of the image; Nyquist itself is dropped."""
