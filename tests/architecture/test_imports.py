@@ -84,8 +84,9 @@ def test_only_the_runner_catches_every_exception():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ExceptHandler):
                 bare = node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"}
+                tidies_up = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
                 where = path.relative_to(SOURCE).as_posix()
-                assert not bare or where in allowed, f"{where}:{node.lineno} catches everything"
+                assert not bare or tidies_up or where in allowed, f"{where}:{node.lineno} catches everything"
 
 
 def test_modules_have_one_topic_and_a_readable_size():
