@@ -27,8 +27,6 @@ lint: $(VENV)/.tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/npe2 validate napari-tomoflow
 
 docs: $(VENV)/.runs
 	$(BIN)/python docs/generate.py

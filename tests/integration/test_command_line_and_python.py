@@ -1,12 +1,14 @@
 """The main job typed and called gives the same numbers, bit for bit."""
 
 import json
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 import pytest
 
-from integration.command_line import tomoflow
 from napari_tomoflow.cli.demo_data import sample_example
+from napari_tomoflow.cli.main import main
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.core.stages.align import align
 from napari_tomoflow.core.stages.import_ import import_
@@ -37,9 +39,9 @@ def typed(tmp_path_factory):
     ]
     printed = []
     for command in commands:
-        done = tomoflow(*command)
-        assert done.returncode == 0, done.stderr
-        printed.append(done.stdout)
+        with redirect_stdout(StringIO()) as out:
+            assert main([*map(str, command)]) == 0
+        printed.append(out.getvalue())
     return Project.open(folder), printed
 
 

@@ -87,9 +87,9 @@ def test_workers_are_cancelled_with_their_parent(project):
 
 
 def test_any_number_of_workers_gives_the_same_volumes(project):
-    for workers in (1, 3):
+    for workers in (1, 2):
         done = tomoflow("reconstruct", project, "--workers", workers)
         assert done.returncode == 0, done.stderr
     for name in SERIES:
-        one, three = (project / f"jobs/{job:04d}-reconstruct" / name / "tomogram.mrc" for job in (2, 3))
-        assert one.read_bytes() == three.read_bytes()
+        one, two = (project / f"jobs/{job:04d}-reconstruct" / name / "tomogram.mrc" for job in (2, 3))
+        assert one.read_bytes() == two.read_bytes()

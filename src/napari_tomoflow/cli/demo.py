@@ -40,10 +40,10 @@ def demo(
     project = _project_in(folder / "project")
     for example in [sample_example(), *measured_examples(folder / "converted")]:
         for stage, request in _main_job(project.folder, example):
-            record = run_job(project, stage, request)
-            print_outcome(project, record)
-            if exit_of(record) is not Exit.DONE:
-                return exit_of(record)
+            outcome = run_job(project, stage, request)
+            print_outcome(project, outcome)
+            if exit_of(outcome) is not Exit.DONE:
+                return exit_of(outcome)
     pictures = (folder / "screenshots").resolve()
     _take_pictures(project.folder, pictures)
     print(f"The project is in {project.folder}, its pictures are in {pictures}.", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_tomoflow.cli.exits import Exit
@@ -20,22 +21,21 @@ def run_stage(stage: Stage, request: Request) -> int:
     from napari_tomoflow.project import Project
 
     project = Project.open(request.project)
-    record = run_job(project, stage, request)
-    outcome = summary(project, record)
+    outcome = run_job(project, stage, request)
     if takes_stacks(stage):
         print_preview({name: item["quality"] for name, item in outcome["items"].items()})
-    print_outcome(project, record)
+    print_outcome(project, outcome)
     if request.as_json:
         print(json.dumps(outcome, allow_nan=False))
-    return exit_of(record)
+    return exit_of(outcome)
 
 
-def run_job(project: "Project", stage: Stage, request: Request) -> "JobRecord":
-    """Run one job under the person's eyes: progress shown, Ctrl-C heard."""
+def run_job(project: "Project", stage: Stage, request: Request) -> dict[str, Any]:
+    """Run one job under the person's eyes, progress shown and Ctrl-C heard, and sum it up."""
     from napari_tomoflow.project import run
 
     with progress_shown(stage.name) as shown, cancelled_by_signals(shown) as report:
-        return run(
+        record = run(
             project,
             stage,
             request.params,
@@ -45,9 +45,10 @@ def run_job(project: "Project", stage: Stage, request: Request) -> "JobRecord":
             workers=request.workers,
             report=report,
         )
+    return _summary(project, record)
 
 
-def summary(project: "Project", record: "JobRecord") -> dict[str, Any]:
+def _summary(project: "Project", record: "JobRecord") -> dict[str, Any]:
     """Sum a job up for ``--json``: its items with status, error, quality, and outputs relative to the project."""
     from napari_tomoflow.io.results import load_quality
 
@@ -71,19 +72,19 @@ def summary(project: "Project", record: "JobRecord") -> dict[str, Any]:
     }
 
 
-def print_outcome(project: "Project", record: "JobRecord") -> None:
-    """Say on standard error how a job ended, and why each item that failed did."""
-    for name, sentence in record.failures.items():
-        print(f"{name}: {sentence}", file=sys.stderr)
-    done = sum(item.status == "done" for item in record.items.values())
-    folder = project.job_folder(record.number)
-    print(
-        f"{record.stage}: job {record.number} {record.status}, {done} of {len(record.items)} series, in {folder}",
-        file=sys.stderr,
-    )
+def print_outcome(project: "Project", outcome: Mapping[str, Any]) -> None:
+    """Say on standard error how a job ended, what to beware of, and why each item that failed did."""
+    items = outcome["items"]
+    for name, item in items.items():
+        for sentence in (item["error"], *item["quality"].get("warnings", ())):
+            if sentence:
+                print(f"{name}: {sentence}", file=sys.stderr)
+    done = sum(item["status"] == "done" for item in items.values())
+    ending = f"job {outcome['job']} {outcome['status']}, {done} of {len(items)} series"
+    print(f"{outcome['stage']}: {ending}, in {project.job_folder(outcome['job'])}", file=sys.stderr)
 
 
-def exit_of(record: "JobRecord") -> Exit:
+def exit_of(outcome: Mapping[str, Any]) -> Exit:
     """Turn the end of a job into an exit code. A bug never gets here: the runner raises it."""
     endings = {"done": Exit.DONE, "cancelled": Exit.CANCELLED, "partial": Exit.PARTIAL}
-    return endings.get(record.status, Exit.MEND)
+    return endings.get(outcome["status"], Exit.MEND)

@@ -11,7 +11,7 @@ _FACTS = ("pixel_ang", "axis_deg", "voltage_kv", "cs_mm", "amplitude_contrast", 
 
 
 def print_preview(qualities: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print tables of the imported series and what a person should read of each, on standard error.
+    """Print tables of the imported series and what their files want known, on standard error.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def print_preview(qualities: Mapping[str, Mapping[str, Any]]) -> None:
     if found:
         console.print(_table_of_series(found))
     for name, quality in found.items():
-        for sentence in (*quality["warnings"], *quality["notes"]):
+        for sentence in quality["notes"]:
             print(f"{name}: {sentence}", file=sys.stderr)
 
 

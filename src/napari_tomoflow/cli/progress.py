@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from napari_tomoflow.core.report import Report
 
 _SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_BETWEEN_STEPS = 1.0
+_SECONDS_BETWEEN_STEPS = 2.0
 
 
 @contextmanager

@@ -84,9 +84,9 @@ def run(
     worst = Exit.DONE
     for stage in STAGES:
         if stage.name in _UNATTENDED:
-            record = run_job(book, stage, Request(project, stage.params(), workers=workers))
-            print_outcome(book, record)
-            worst = exit_of(record)
+            outcome = run_job(book, stage, Request(project, stage.params(), workers=workers))
+            print_outcome(book, outcome)
+            worst = exit_of(outcome)
             if worst not in (Exit.DONE, Exit.PARTIAL):
                 break
     return worst
