@@ -1,5 +1,6 @@
 """DM3 and DM4 files of Gatan's DigitalMicrograph, lazily: stacks of tilt images with what their tags say."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,6 @@ def open_dm(path: Path) -> StackFile:
     """
     require_file(path, _KIND)
     file, index = _parsed(path)
-    return StackFile(path, _load, _header(file, index))
-
-
-def _load(path: Path) -> Array:
-    require_file(path, _KIND)
-    file, index = _parsed(path)
     shape = (int(file.zSize[index]), int(file.ySize[index]), int(file.xSize[index]))
     dtype = np.dtype(file._DM2NPDataTypes.get(int(file.dataType[index]), np.void))
     if dtype.kind not in "iuf" or int(file.zSize2[index]) > 1:
@@ -45,9 +40,16 @@ def _load(path: Path) -> Array:
             f"{path} is no stack of grey images: it holds {dtype} values in {file.dataShape[index]} dimensions; "
             "export a tilt series of real numbers."
         )
-    offset = int(file.dataOffset[index])
-    if path.stat().st_size < offset + int(np.prod(shape)) * dtype.itemsize:
-        raise DataError(f"{path} is cut short: its images end beyond its {path.stat().st_size} bytes; copy it again.")
+    # Where the images lie goes along, so that another process need not parse the tags again.
+    load = partial(_load, dtype=dtype, offset=int(file.dataOffset[index]), shape=shape)
+    return StackFile(path, load, _header(file, index))
+
+
+def _load(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, int, int]) -> Array:
+    require_file(path, _KIND)
+    size = path.stat().st_size
+    if size < offset + int(np.prod(shape)) * dtype.itemsize:
+        raise DataError(f"{path} is cut short: its images end beyond its {size} bytes; copy it again from its source.")
     return np.memmap(path, dtype.newbyteorder("<"), mode="r", offset=offset, shape=shape)[:, ::-1]
 
 

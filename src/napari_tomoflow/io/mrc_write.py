@@ -183,10 +183,11 @@ def _set_statistics(header: Any, array: NDArray[Any]) -> None:
     """Compute minimum, maximum, mean and RMS deviation slab by slab, summing in float64."""
     low, high, total, squares = np.inf, -np.inf, 0.0, 0.0
     for start, stop in _slabs(array.shape, array.dtype.itemsize):
-        slab = array[start:stop].astype(np.float64).ravel()
+        slab = array[start:stop]
         low, high = min(low, slab.min()), max(high, slab.max())
-        total += slab.sum()
-        squares += np.dot(slab, slab)
+        wide = slab.astype(np.float64).ravel()
+        total += wide.sum()
+        squares += np.dot(wide, wide)
     mean = total / array.size
     header["dmin"], header["dmax"], header["dmean"] = low, high, mean
     header["rms"] = max(squares / array.size - mean**2, 0.0) ** 0.5
