@@ -225,7 +225,7 @@ def test_an_axis_counted_from_the_wrong_line_or_with_the_wrong_sign_is_found_out
     assert better_axis(images, tilt_deg, 25.0) is None
     assert better_axis(images, tilt_deg, 205.0) is None  # half a turn cannot be seen
     for mistaken in (-25.0, 115.0, 65.0):
-        assert better_axis(images, tilt_deg, mistaken) == pytest.approx(25.0)
+        assert better_axis(images, tilt_deg, mistaken) == pytest.approx(25.0, abs=3.0)
     stack = recorded(images=images, tilt_deg=tilt_deg, dose_of_tilt_e_ang2=np.full(25, 2.0), order=np.arange(25))
     assert "fit a tilt axis of 25°" in warnings(import_(dataclasses.replace(stack, axis_deg=115.0)))
 
@@ -238,8 +238,8 @@ def test_noise_says_nothing_about_the_axis():
 
 
 def test_shrinking_keeps_small_images_and_averages_large_ones():
-    small = np.ones((100, 150), np.float32)
+    small = np.ones((100, 120), np.float32)
     np.testing.assert_array_equal(shrink(small), small)
     large = np.repeat(np.repeat(np.arange(12.0, dtype=np.float32).reshape(3, 4), 200, 0), 200, 1)
-    assert shrink(large).shape == (150, 200)
-    np.testing.assert_array_equal(shrink(large)[::50, ::50], np.arange(12).reshape(3, 4))
+    assert shrink(large).shape == (100, 133)
+    np.testing.assert_array_equal(shrink(large)[16::33, 16::33], np.arange(12).reshape(3, 4))

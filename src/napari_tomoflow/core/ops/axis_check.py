@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SMALL_PX = 192
+SMALL_PX = 128
 """Images are averaged down to about this size; finer detail does not help."""
 
 _APART_DEG = 25.0
 """Images are compared with the one about this far away: nearer ones agree in every direction."""
 
 _TOLERANCE_DEG = 4.0
-_STEP_DEG = 2.0
+_STEP_DEG = 3.0
 _CLEARLY = 4.0
 """Robust standard deviations of the scores over all directions; noise stays below."""
 _FEWEST = 8
