@@ -5,8 +5,8 @@ from napari_tomoflow.core.errors import Cancelled, DataError
 from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.core.ops import backprojection, filters, resample
 from napari_tomoflow.core.ops.fourier import fourier_crop
+from napari_tomoflow.core.reconstruction import wbp
 from napari_tomoflow.core.report import Gauge
-from napari_tomoflow.core.stages import reconstruct as stage
 from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstruct
 
 RNG = np.random.default_rng(11)
@@ -95,7 +95,7 @@ def test_tilts_left_out_by_series_or_alignment_are_not_used():
 
 
 def test_the_volume_is_filled_in_order_where_the_caller_wants_it(monkeypatch):
-    monkeypatch.setattr(stage, "_UPDATES_PER_SLAB", 9 * 40 * 48 * 2.5)  # slabs of two planes
+    monkeypatch.setattr(wbp, "_UPDATES_PER_SLAB", 9 * 40 * 48 * 2.5)  # slabs of two planes
     kept, filled = {}, []
 
     def allocate(name, shape, dtype):

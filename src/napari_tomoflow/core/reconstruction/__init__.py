@@ -1,0 +1,1 @@
+"""How a tomogram is computed: the pieces the stage `reconstruct` is put together from."""

@@ -1,0 +1,40 @@
+"""Parameters of the stage `reconstruct`."""
+
+from typing import Literal
+
+from napari_tomoflow.core.params import Params, param
+
+
+class ReconstructParams(Params):
+    """How an aligned tilt series becomes a tomogram."""
+
+    method: Literal["wbp"] = param("wbp", help="Way to compute: wbp, weighted back-projection.")
+    bin: int | None = param(
+        None, low=1, high=64, help="Pixels per voxel, by Fourier crop; left empty, the voxel comes out near 10 Å."
+    )
+    thickness_ang: float | None = param(
+        None,
+        unit="Å",
+        low=1,
+        high=1e8,
+        help="Depth of the tomogram; left empty, 1.3 × the specimen found by align, "
+        "or a quarter of the image width (all of it beyond 75° tilt).",
+    )
+    dtype: Literal["float32", "float16", "int16"] = param("float32", help="Number type of the tomogram.")
+    weighting: Literal["ramp", "none"] = param("ramp", help="Frequency weighting across the tilt axis.")
+    angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
+    normalise: bool = param(
+        True, help="Bring each image to mean 0 and standard deviation 1; switch off for calibrated series."
+    )
+    cutoff_per_px: float = param(
+        0.35, unit="cycles/px", low=0.01, high=0.5, expert=True, help="Frequency above which the images fade out."
+    )
+    rolloff_per_px: float = param(
+        0.05, unit="cycles/px", low=0.001, high=0.5, expert=True, help="Standard deviation of that Gaussian fade-out."
+    )
+    low_frequency: float = param(
+        0.2, low=0, high=10, expert=True, help="Weight of frequency 0, in units of the first frequency's."
+    )
+    edge_taper: float = param(
+        0.05, low=0, high=1, expert=True, help="Margin in which an image fades out beyond its border, over its width."
+    )
