@@ -128,26 +128,29 @@ class Backprojector:
     Parameters
     ----------
     geometry : LineGeometry
+    tilt_of : int64[n], optional
+        Which tilt each set of lines belongs to, when a tilt has several; without it, one set each.
     """
 
-    def __init__(self, geometry: LineGeometry) -> None:
+    def __init__(self, geometry: LineGeometry, tilt_of: NDArray[np.int64] | None = None) -> None:
         self.geometry = geometry
-        n_tilts = len(geometry.step_x)
-        self._blocks = _aligned_zeros((-(-geometry.n_v // kernels.ROWS), n_tilts, geometry.n_u, kernels.ROWS))
+        self._tilt_of = np.arange(len(geometry.step_x)) if tilt_of is None else tilt_of
+        n_sets = len(self._tilt_of)
+        self._blocks = _aligned_zeros((-(-geometry.n_v // kernels.ROWS), n_sets, geometry.n_u, kernels.ROWS))
         moves = geometry.slab_limit < geometry.shape_zyx[0]
-        self._lines = np.zeros((n_tilts, geometry.n_v, geometry.n_u), np.float32) if moves else None
+        self._lines = np.zeros((n_sets, geometry.n_v, geometry.n_u), np.float32) if moves else None
 
     @property
     def nbytes(self) -> int:
         """Memory the lines take."""
         return self._blocks.nbytes + (self._lines.nbytes if self._lines is not None else 0)
 
-    def add(self, tilt: int, lines_vu: Image) -> None:
-        """Take the lines of one tilt, float32[n_v, n_u]."""
+    def add(self, number: int, lines_vu: Image) -> None:
+        """Take one set of lines, float32[n_v, n_u]: those of a tilt."""
         if self._lines is not None:
-            self._lines[tilt] = lines_vu
+            self._lines[number] = lines_vu
         else:
-            transpose_into_blocks(self._blocks[:, tilt], lines_vu)
+            transpose_into_blocks(self._blocks[:, number], lines_vu)
 
     def fill(self, slab_zyx: Image, z0: int) -> None:
         """Compute planes ``z0 …`` of the volume into ``slab_zyx``, at most ``geometry.slab_limit`` of them."""
@@ -155,14 +158,24 @@ class Backprojector:
         nz, ny, nx = shape.shape_zyx
         heights = z0 + np.arange(len(slab_zyx)) - nz // 2
         if self._lines is not None:
-            for tilt, shift in enumerate(shape.own_lean * heights.mean()):
-                moved = shift_rows(self._lines[tilt : tilt + 1], [shift], shape.n_v)
-                transpose_into_blocks(self._blocks[:, tilt], moved[0])
+            for number, shift in enumerate(shape.own_lean[self._tilt_of] * heights.mean()):
+                moved = shift_rows(self._lines[number : number + 1], [shift], shape.n_v)
+                transpose_into_blocks(self._blocks[:, number], moved[0])
         planes = slab_zyx if shape.n_v == ny else np.empty((len(slab_zyx), shape.n_v, nx), np.float32)
-        start_u = shape.n_u // 2 - shape.step_x * (nx // 2) + shape.step_z * heights[0]
-        kernels.backproject(planes, self._blocks, start_u, shape.step_x, shape.step_z)
+        self._spread(planes, int(heights[0]))
         if planes is not slab_zyx:
             slab_zyx[:] = shift_rows(planes, shape.common_lean * heights, ny)
+
+    def _spread(self, planes_zvx: Image, lowest: int) -> None:
+        """Fill planes of whole lines, the first of them at height `lowest`."""
+        shape = self.geometry
+        kernels.backproject(planes_zvx, self._blocks, self._start_u(lowest), shape.step_x, shape.step_z)
+
+    def _start_u(self, lowest: int) -> Floats:
+        """Return the line position of the first voxel of a plane: float64[N]."""
+        shape = self.geometry
+        start_u: Floats = shape.n_u // 2 - shape.step_x * (shape.shape_zyx[2] // 2) + shape.step_z * lowest
+        return start_u
 
 
 def _aligned_zeros(shape: tuple[int, ...]) -> Image:
