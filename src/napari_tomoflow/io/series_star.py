@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,18 +21,17 @@ _OWN_STACK = "stack.mrc"
 def save_series(series: TiltSeries, folder: Path) -> str:
     """Write ``tilt_series.star``; images that are in memory only go beside it as ``stack.mrc``.
 
-    The stack is named both by its absolute path and by its path relative to `folder`, so that it is
-    found again after a project has moved together with its data, or alone.
+    A stack that lies elsewhere is named both by its absolute path and by its path relative to `folder`,
+    so that it is found again after a project has moved together with its data, or alone.
     """
     import pandas as pd
 
-    stack = _stack_path(series, folder)
     general = {
         "rlnTomoName": series.name,
-        "tomoflowStack": os.path.relpath(stack, folder.resolve()),
-        "tomoflowStackAbsolute": str(stack),
+        **_stack_names(series, folder),
         "rlnTomoTiltSeriesPixelSize": series.pixel_ang,
         **optics_columns(series.optics),
+        "rlnTomoHand": series.defocus_hand,
         "tomoflowContrast": series.contrast,
     }
     if series.axis_deg is not None:
@@ -66,7 +66,7 @@ def load_series(folder: Path) -> TiltSeries:
     axis_deg = general.get("rlnTomoNominalTiltAxisAngle")
     return TiltSeries(
         name=general["rlnTomoName"],
-        images=open_stack(_find_stack(general["tomoflowStack"], general["tomoflowStackAbsolute"], path)),
+        images=open_stack(_find_stack(general, path)),
         tilt_deg=column(table, "rlnTomoNominalStageTiltAngle"),
         pixel_ang=float(general["rlnTomoTiltSeriesPixelSize"]),
         axis_deg=None if axis_deg is None else float(axis_deg),
@@ -76,22 +76,25 @@ def load_series(folder: Path) -> TiltSeries:
         kept=np.array(table["tomoflowKept"], bool),
         excluded_because=tuple(table["tomoflowExcludedBecause"]),
         optics=optics_from_columns(general),
+        defocus_hand=general.get("rlnTomoHand", 0),
         contrast=general["tomoflowContrast"],
     )
 
 
-def _stack_path(series: TiltSeries, folder: Path) -> Path:
-    """Return where the images lie, writing them first when they lie nowhere."""
+def _stack_names(series: TiltSeries, folder: Path) -> dict[str, str]:
+    """Say where the images lie, writing them first when they lie nowhere."""
     if isinstance(series.images, StackFile):
-        return series.images.path.resolve()
-    own = folder.resolve() / _OWN_STACK
+        path = series.images.path.resolve()
+        return {"tomoflowStack": os.path.relpath(path, folder.resolve()), "tomoflowStackAbsolute": str(path)}
+    own = folder / _OWN_STACK
     write_mrc(own, series.images, series.pixel_ang, stack=True, label=f"tilt series {series.name}")
-    return own
+    return {"tomoflowStack": own.name}
 
 
-def _find_stack(relative: str, absolute: str, star: Path) -> Path:
+def _find_stack(general: dict[str, Any], star: Path) -> Path:
     """Look beside the project first: a copied project is to use the data copied with it."""
-    near, far = (star.parent / relative).resolve(), Path(absolute)
+    near = (star.parent / general["tomoflowStack"]).resolve()
+    far = Path(general.get("tomoflowStackAbsolute", near))
     for path in (near, far):
         if path.exists():
             return path

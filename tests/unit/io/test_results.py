@@ -37,6 +37,7 @@ def series(**changes):
         "dose_of_tilt_e_ang2": RNG.uniform(0, 3, N),
         "order": np.array([2, 0, 1, 3]),
         "optics": Optics(200.0, 1.4, 0.1),
+        "defocus_hand": -1,
         "contrast": "bright",
     }
     return TiltSeries(**(values | changes)).without({2: "it's dark, 10 % of its neighbours"})
@@ -150,6 +151,14 @@ def test_quality_is_json_whatever_numbers_it_is_made_of(tmp_path):
     expected = {"rms_ang": 0.5, "tilts": [0, 1, 2], "worst": None, "by": {"1": [True, "å"]}}
     assert json.loads((tmp_path / "quality.json").read_text("utf-8")) == expected
     assert load(CtfSeries, tmp_path).quality == expected
+
+
+def test_a_stack_written_beside_its_star_is_found_after_the_folder_is_renamed(tmp_path):
+    # A job fills a hidden folder and renames it: the star may not know the hidden name.
+    save(series(), tmp_path / "TS.partial")
+    (tmp_path / "TS.partial").rename(tmp_path / "TS")
+    assert load(TiltSeries, tmp_path / "TS").images.path == tmp_path / "TS" / "stack.mrc"
+    assert "partial" not in (tmp_path / "TS" / "tilt_series.star").read_text("utf-8")
 
 
 def test_a_raw_stack_is_referred_to_and_never_copied(tmp_path):

@@ -37,6 +37,8 @@ class TiltSeries(Noun):
     excluded_because : tuple of str
         Why each left-out tilt is left out; empty text for the kept ones.
     optics : Optics
+    defocus_hand : {-1, 0, +1}
+        Sign of defocus = defocus_i + hand · depth as declared for the microscope; 0 when nobody said.
     contrast : {"dark", "bright"}
         Whether dense matter is dark (cryo bright-field) or bright (HAADF-STEM) in the images.
     """
@@ -52,6 +54,7 @@ class TiltSeries(Noun):
     kept: NDArray[np.bool_] = field(default_factory=lambda: np.array(True))
     excluded_because: tuple[str, ...] = ()
     optics: Optics = field(default_factory=Optics)
+    defocus_hand: Literal[-1, 0, 1] = 0
     contrast: Literal["dark", "bright"] = "dark"
 
     def __post_init__(self) -> None:

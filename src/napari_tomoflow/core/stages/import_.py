@@ -83,6 +83,7 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
         dose_of_tilt_e_ang2=dose_of,
         order=order,
         optics=optics,
+        defocus_hand=params.defocus_hand or 0,
         contrast=params.contrast,
     )
     statistics, small = _look_at_images(series, recorded, report)
@@ -230,7 +231,7 @@ def _quality(
         "pixel_ang": series.pixel_ang,
         "axis_deg": series.axis_deg,
         "dose_e_ang2": float(series.dose_of_tilt_e_ang2.sum()),
-        "defocus_hand": params.defocus_hand or 0,
+        "defocus_hand": series.defocus_hand,
         "said_by": said_by,
         "warnings": warnings,
         "notes": list(recorded.notes),
