@@ -15,8 +15,6 @@ _VOXELS_AT_ONCE = 2**25
 _AIR_ANG = 600.0
 """Room above and below the ice together, for what lies on its surfaces."""
 
-_SAMPLE_AS_IS = np.eye(3, 4)
-
 
 def true_density(populations: list[Population], params: SimulateParams, voxel_ang: float, report: Report) -> Tomogram:
     """Put every scatterer into a volume: minus the potential above that of ice, in V, so matter is dark.
@@ -37,11 +35,11 @@ def _fill_slab(slab_zyx: NDArray[np.float32], first_z: int, populations: list[Po
     """Fill some planes, the first of which is `first_z` voxels above the centre."""
     nz, ny, nx = slab_zyx.shape
     middle = voxel_ang * (first_z + 0.5 * nz)
-    sample = _SAMPLE_AS_IS.copy()
-    sample[2, 3] = -middle
+    centred = np.eye(3, 4)
+    centred[2, 3] = -middle
     half = voxel_ang * (0.5 * np.array([nz, ny, nx]) + 2.0)
     for matter in ("soft", "metal"):
-        view = look(populations, matter, sample, half)
+        view = look(populations, matter, centred, half)
         if not len(view):
             continue
         sigmas = np.maximum(view.sigmas_ang / np.float32(voxel_ang), np.float32(_NARROWEST_SPOT_PX))

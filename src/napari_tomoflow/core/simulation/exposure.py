@@ -8,7 +8,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.ops import ctf
-from napari_tomoflow.core.report import Report, part
+from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.simulation.acquisition import Acquisition, acquire
 from napari_tomoflow.core.simulation.deformation import Deformation, bend
 from napari_tomoflow.core.simulation.faults import Faults, draw_faults
@@ -74,14 +74,14 @@ class Scene:
         return float(params.dose_per_tilt_e_ang2 * params.pixel_ang**2 * through)
 
 
-def set_up(params: SimulateParams, seed: np.random.SeedSequence) -> Scene:
+def set_up(params: SimulateParams, seed: np.random.SeedSequence, report: Report = silent) -> Scene:
     """Draw the specimen and the errors of the microscope, each from a stream of its own."""
     stage, ice, motion, luck = map(np.random.default_rng, seed.spawn(4))
     acquisition = acquire(params, stage)
     return Scene(
         params=params,
         acquisition=acquisition,
-        populations=grow(params, ice),
+        populations=grow(params, ice, report),
         deformation=bend(
             params.deformation_ang,
             params.field_ang,

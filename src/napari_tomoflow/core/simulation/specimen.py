@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
+from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.simulation import molecules
 from napari_tomoflow.core.simulation.molecules import Species
 from napari_tomoflow.core.simulation.params import SimulateParams
@@ -48,7 +49,7 @@ class Population:
         return matrices_from_quaternions(self.quaternions_xyzw)
 
 
-def grow(params: SimulateParams, rng: np.random.Generator) -> list[Population]:
+def grow(params: SimulateParams, rng: np.random.Generator, report: Report = silent) -> list[Population]:
     """Fill the ice: as many objects as asked for in the field, and as densely around it.
 
     Raises
@@ -56,7 +57,7 @@ def grow(params: SimulateParams, rng: np.random.Generator) -> list[Population]:
     ParamError
         The field cannot hold that many.
     """
-    slab = _Slab(params, rng)
+    slab = _Slab(params, rng, report)
     widest = max(200.0, params.thickness_ang - 60.0)
     vesicle_ang = 10.0 * params.vesicle_diameter_nm
     # The largest first, or they would find no room.
@@ -98,8 +99,9 @@ def true_particles(populations: list[Population], params: SimulateParams) -> Par
 class _Slab:
     """Where objects may go, and which places are taken."""
 
-    def __init__(self, params: SimulateParams, rng: np.random.Generator) -> None:
+    def __init__(self, params: SimulateParams, rng: np.random.Generator, report: Report) -> None:
         self.rng = rng
+        self._report = report
         self._half_z = params.thickness_ang / 2
         self._box_yx = np.full(2, params.field_ang / 2)
         self._region_yx = _seen_half_yx(params)
@@ -113,6 +115,7 @@ class _Slab:
 
     def place(self, species: Species, inside: bool, on_surface: bool) -> Floats | None:
         """Find a free place in the field or around it, or None after many tries."""
+        self._report(0, 1, "Growing the specimen")
         for _ in range(_TRIES):
             center = self._draw(species.radius_ang, inside, on_surface)
             if self._is_free(center, species):

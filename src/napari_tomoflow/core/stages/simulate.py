@@ -53,7 +53,7 @@ def simulate(params: SimulateParams = SimulateParams(), report: Report = silent)
     report(0, 1, "Growing the specimen")
     # A stream of its own for every tilt, so that no image depends on the order they are made in.
     truth_seed, noise_seed = np.random.SeedSequence(params.seed).spawn(2)
-    scene = set_up(params, truth_seed)
+    scene = set_up(params, truth_seed, report)
     images = np.empty((params.n_tilts, params.size_px, params.size_px), image_type(params))
     shares = params.n_tilts + (params.density_voxel_ang is not None)
     for tilt, seed in enumerate(noise_seed.spawn(params.n_tilts)):
