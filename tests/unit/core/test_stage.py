@@ -17,7 +17,7 @@ class BlurParams(Params):
 def blur_it(
     series: TiltSeries,
     alignment: Alignment | None = None,
-    params: BlurParams = BlurParams(),  # noqa: B008 - frozen
+    params: BlurParams = BlurParams(),
     report: Report = silent,
     allocate: Allocate = in_memory,
 ) -> Tomogram:
