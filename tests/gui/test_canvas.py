@@ -99,6 +99,21 @@ def test_big_volume_is_prepared_in_the_background(make_napari_viewer, monkeypatc
     assert layer.data_level == len(layer.data) - 1
 
 
+def test_contrast_in_2d_and_in_3d_are_kept_apart(make_napari_viewer):
+    viewer = make_napari_viewer()
+    (layer,) = show_noun(viewer, Tomogram(name="ball", volume=-blob((24, 48, 48)), voxel_ang=10.0))
+    layer.contrast_limits = (-0.5, 0.1)
+    viewer.dims.ndisplay = 3
+    low, high = layer.contrast_limits
+    assert low < -0.7
+    assert -0.2 < high < 0.1
+    layer.contrast_limits = (-0.8, 0.0)
+    viewer.dims.ndisplay = 2
+    assert tuple(layer.contrast_limits) == (-0.5, 0.1)
+    viewer.dims.ndisplay = 3
+    assert tuple(layer.contrast_limits) == (-0.8, 0.0)
+
+
 @pytest.mark.parametrize("contrast", ["dark", "bright"])
 @pytest.mark.parametrize("ndisplay", [2, 3])
 def test_tomogram_is_drawn(make_napari_viewer, qtbot, contrast, ndisplay):

@@ -199,6 +199,14 @@ def test_new_project_is_made_and_shown(dock, tmp_path):
     assert "no series yet" in dock.panel.works_on.text()
 
 
+def test_details_tell_everything_of_the_selected_cell(dock):
+    dock.viewer.window.show()
+    dock.tabs.setCurrentWidget(dock.details)
+    select(dock, "TS_02", "make")
+    assert "sharpness: 0.5" in dock.details.toPlainText()
+    assert "TS_02" in dock.details.toPlainText()
+
+
 def test_double_click_opens_the_cell(dock, qtbot):
     dock.table.cell_opened.emit("TS_02", "make")
     (layer,) = dock.viewer.layers

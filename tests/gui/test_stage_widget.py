@@ -113,6 +113,7 @@ def test_one_changed_row_changes_that_parameter_alone(name, every_kind_form):
 def test_expert_rows_are_folded_away(every_kind_form):
     (folded,) = every_kind_form.findChildren(QCollapsible)
     assert not folded.isExpanded()
+    assert folded.content().maximumHeight() == 0
     assert folded.isAncestorOf(every_kind_form.rows["deep"].widget.native)
     assert not folded.isAncestorOf(every_kind_form.rows["cutoff"].widget.native)
 
@@ -148,6 +149,12 @@ def test_what_must_be_given_is_asked_for(form):
 def test_whole_numbers_stay_within_their_bounds(every_kind_form):
     spin_box = every_kind_form.rows["count_px"].widget
     assert (spin_box.min, spin_box.max) == (1, 99)
+
+
+def test_what_is_not_set_is_shown_as_auto(every_kind_form):
+    assert every_kind_form.rows["hand"].widget.native.currentText() == "auto"
+    assert every_kind_form.rows["maybe"].widget.native.currentText() == "auto"
+    assert every_kind_form.rows["dose"].widget.native.placeholderText() == "auto"
 
 
 def test_tooltip_says_help_range_and_default():

@@ -37,7 +37,16 @@ def attend(viewer: Any) -> None:
     viewer.layers.events.inserted.connect(take_in)
     for changed in (viewer.layers.events.removed, viewer.layers.events.reordered, viewer.dims.events.current_step):
         changed.connect(update)
-    viewer.dims.events.ndisplay.connect(update)
+    other_contrast: weakref.WeakKeyDictionary[Any, tuple[float, float]] = weakref.WeakKeyDictionary()
+
+    def swap_contrast(event: Any) -> None:
+        for layer in viewer.layers:
+            if isinstance(layer.metadata.get(METADATA_KEY), Tomogram):
+                now = tuple(layer.contrast_limits)
+                layer.contrast_limits = other_contrast.get(layer) or contrast_in_3d(layer)
+                other_contrast[layer] = now
+
+    viewer.dims.events.ndisplay.connect(swap_contrast)
     viewer.canvas.overlays.scale_bar.visible = True
 
 
@@ -71,6 +80,20 @@ def volume_text(tomogram: Tomogram) -> str:
     size = " × ".join(map(str, tomogram.volume.shape[::-1]))
     words = [tomogram.name, tomogram.half, f"{tomogram.voxel_ang:.4g} Å per voxel", f"{size} (x × y × z)"]
     return "    ".join(filter(None, words))
+
+
+def contrast_in_3d(layer: Any) -> tuple[float, float]:
+    """Estimate the grey values of a projection of extremes, which hardly overlap those of a slice.
+
+    The range ends at the middle of all values: rays whose extreme lies beyond it are not drawn at all.
+    """
+    coarsest = np.asarray(layer.data[-1] if layer.multiscale else layer.data, np.float32)
+    middle = float(np.nanmedian(coarsest))
+    if layer.rendering == "minip":
+        low, high = float(np.nanpercentile(coarsest.min(axis=0), 2)), middle
+    else:
+        low, high = middle, float(np.nanpercentile(coarsest.max(axis=0), 98))
+    return (low, high) if high > low else (low, low + 1.0)
 
 
 def hide_other_space(viewer: Any, axes: tuple[str, ...]) -> None:

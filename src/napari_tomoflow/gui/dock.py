@@ -24,7 +24,7 @@ from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.canvas import attend
 from napari_tomoflow.gui.opening import open_result
-from napari_tomoflow.gui.project_table import ProjectTable, bold, describe
+from napari_tomoflow.gui.project_table import ProjectTable, bold, describe_fully
 from napari_tomoflow.gui.run_panel import RunPanel
 from napari_tomoflow.gui.running import Ending
 from napari_tomoflow.project import Project
@@ -54,7 +54,7 @@ class TomoflowDock(QWidget):
         super().__init__(parent)
         self.viewer = napari_viewer
         self.project: Project | None = None
-        self._job_shown: int | None = None
+        self._details_shown = ""
         attend(napari_viewer)
         self._make_widgets()
         self._lay_out()
@@ -121,12 +121,18 @@ class TomoflowDock(QWidget):
         """Show quality, error and log of the cell under the cursor, or of the newest job."""
         current = self.table.current()
         if current is not None:
-            self.details.setHtml(describe(*current))
+            self._set_details(describe_fully(*current))
             job = current[2].job
         else:
             jobs = self.project.jobs() if self.project else ()
             job = jobs[-1].number if jobs else 0
         self._show_log(job)
+
+    def _set_details(self, text: str) -> None:
+        """Change the details only when they differ, so that a poll does not scroll them back."""
+        if text != self._details_shown:
+            self._details_shown = text
+            self.details.setHtml(text)
 
     def _show_log(self, job: int) -> None:
         if self.project is None or job == 0 or not self.log.isVisible():

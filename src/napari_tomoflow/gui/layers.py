@@ -260,6 +260,7 @@ def _image(array: Array, attributes: dict[str, Any], binned: tuple[bool, bool, b
         "contrast_limits": contrast_limits(array),
         "multiscale": len(levels) > 1,
         "colormap": "gray",
+        "interpolation2d": "linear",
         "projection_mode": "none",  # particles open a slab; the image stays the one plane in view
     }
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"

@@ -39,11 +39,20 @@ def show_noun(viewer: Any, noun: Noun) -> list[Layer]:
         viewer.add_layer(layer)
     if layers:
         hide_other_space(viewer, layers[0].axis_labels[-3:])
-    if isinstance(noun, TiltSeries):
-        _go_to(viewer, int(np.argmin(np.abs(noun.tilt_deg))) * noun.pixel_ang)
-    elif isinstance(noun, Tomogram):
-        _go_to(viewer, noun.origin_ang_zyx[0])
+    go_to_start(viewer, noun)
     return layers
+
+
+def go_to_start(viewer: Any, noun: Noun) -> None:
+    """Set the slider to what one looks at first: the lowest tilt, or the middle of a volume."""
+    if isinstance(noun, TiltSeries):
+        start_ang = int(np.argmin(np.abs(noun.tilt_deg))) * noun.pixel_ang
+    elif isinstance(noun, Tomogram):
+        start_ang = noun.origin_ang_zyx[0]
+    else:
+        return
+    viewer.dims.ndisplay = 2
+    viewer.dims.set_point(viewer.dims.ndim - 3, start_ang)
 
 
 def _grid_ang(viewer: Any) -> float:
@@ -59,9 +68,3 @@ def _make_room(viewer: Any, layer: Layer) -> None:
         known = old.metadata.get(METADATA_KEY)
         if isinstance(known, TiltSeries | Tomogram):
             viewer.layers.remove(old)
-
-
-def _go_to(viewer: Any, position_ang: float) -> None:
-    """Set the slider to the tilt or height one looks at first."""
-    viewer.dims.ndisplay = 2
-    viewer.dims.set_point(viewer.dims.ndim - 3, position_ang)

@@ -21,10 +21,19 @@ _SIGNS = {
     "cancelled": ("■", "#ffb74d"),
     "interrupted": ("⚡", "#ffb74d"),
 }
+_UNITS = {
+    "_e_ang2": "e/Å²",
+    "_ang": "Å",
+    "_deg": "°",
+    "_px": "px",
+    "_kv": "kV",
+    "_mm": "mm",
+    "_nm": "nm",
+    "_um": "µm",
+    "_s": "s",
+}
 _STALE = ("↻", "#ffd24d")
 _UNKNOWN = ("?", "#a0a0a0")
-
-_QUALITY_LINES = 14
 
 
 class ProjectModel(QAbstractTableModel):
@@ -134,24 +143,57 @@ def status_text(cell: Cell) -> str:
 
 
 def describe(series: str, stage: str, cell: Cell) -> str:
-    """Tell all that is known of a cell, as rich text: tooltips of plain text do not wrap."""
+    """Tell what matters of a cell, as rich text: tooltips of plain text do not wrap."""
+    quality = cell.quality
     lines = [f"<b>{html.escape(series)}</b> · {stage} · {status_text(cell)} (job {cell.job})"]
     if cell.stale:
         lines.append("Something it was made from has been run again since; run this stage again to renew it.")
     if cell.error:
         lines.append(f"<span style='color:#ff8a80'>{html.escape(cell.error)}</span>")
-    plain = {name: value for name, value in cell.quality.items() if isinstance(value, int | float | str | bool)}
-    lines += [
-        f"{html.escape(name.replace('_', ' '))}: <b>{html.escape(_short(value))}</b>"
-        for name, value in list(plain.items())[:_QUALITY_LINES]
-    ]
+    lines += [f"<span style='color:#ffd24d'>{html.escape(str(text))}</span>" for text in quality.get("warnings", ())]
+    lines += [f"{_words(name)}: <b>{_short(value)}</b>" for name, value in quality.items() if _is_plain(value)]
     if cell.status == "done":
         lines.append("<i>Double-click to open.</i>")
     return "<p>" + "<br>".join(lines) + "</p>"
 
 
+def describe_fully(series: str, stage: str, cell: Cell) -> str:
+    """Tell everything that is known of a cell, tables included."""
+    parts = [describe(series, stage, cell)]
+    for name, value in cell.quality.items():
+        if isinstance(value, Mapping):
+            parts.append(_table(name, [{"what": _words(key), "value": entry} for key, entry in value.items()]))
+        elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+            parts.append(_table(name, value))
+    return "".join(parts)
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = "".join(f"<th align='left'>{_words(name)}&nbsp;&nbsp;</th>" for name in rows[0])
+    cells = ("".join(f"<td>{_short(value)}&nbsp;&nbsp;</td>" for value in row.values()) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<p><b>{_words(title).capitalize()}</b></p><table><tr>{heads}</tr>{body}</table>"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int | float | str | bool)
+
+
+def _words(name: Any) -> str:
+    """Write the name of a quality for people: ``tilt_from_deg`` becomes ``tilt from (°)``."""
+    text = str(name)
+    for ending, unit in _UNITS.items():
+        if text.endswith(ending):
+            text = f"{text.removesuffix(ending)} ({unit})"
+            break
+    text = f"number of {text[2:]}" if text.startswith("n_") else text
+    return html.escape(text.replace("_", " "))
+
+
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return html.escape("–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
 def _columns(rows: Rows) -> list[str]:

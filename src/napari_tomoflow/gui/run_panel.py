@@ -162,7 +162,8 @@ class RunPanel(QWidget):
         if self.project is None:
             return "No project is open."
         if _takes_files(self.stage):
-            return f"Makes one series of each of {len(self.files.paths())} files."
+            n_files = len(self.files.paths())
+            return f"Makes one series of each file: {n_files}." if n_files else "Makes one series of each file."
         if not self.stage.inputs:
             return "Makes a new series."
         names = self._series or self.project.series()

@@ -19,7 +19,8 @@ USAGE = "usage: python -m napari_tomoflow.gui.screenshots PROJECT FOLDER"
 
 _WINDOW = (1600, 1000)
 _SETTLE_S = 0.6
-_VIEW_OF_3D_DEG = (0.0, 35.0, 60.0)
+_VIEW_OF_3D_DEG = (0.0, 30.0, 30.0)
+_ROOM_IN_3D = 0.8
 
 
 def main(words: list[str]) -> int:
@@ -68,19 +69,26 @@ def _pictures_of(viewer: "napari.Viewer", project: "Project", series: str, pictu
         viewer.dims.ndisplay = 3
         viewer.reset_view()
         viewer.scene.camera.angles = _VIEW_OF_3D_DEG
+        viewer.scene.camera.zoom *= _ROOM_IN_3D
         yield _save(viewer, pictures / f"volume_{series}.png")
         viewer.dims.ndisplay = 2
         viewer.reset_view()
 
 
 def _show(viewer: "napari.Viewer", project: "Project", kind: type[Noun], series: str) -> bool:
-    """Show one result alone; tell whether there is one."""
-    from napari_tomoflow.gui.opening import show_noun
+    """Show one result alone; tell whether there is one.
+
+    The old layers go last: a viewer that is empty for a moment lays its sliders over each other.
+    """
+    from napari_tomoflow.gui.opening import go_to_start, show_noun
 
     if project.find(kind, series) is None:
         return False
-    viewer.layers.clear()
-    show_noun(viewer, project.load(kind, series))
+    noun = project.load(kind, series)
+    shown = show_noun(viewer, noun)
+    for layer in [layer for layer in viewer.layers if layer not in shown]:
+        viewer.layers.remove(layer)
+    go_to_start(viewer, noun)
     viewer.reset_view()
     return True
 

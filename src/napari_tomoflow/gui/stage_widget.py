@@ -141,17 +141,26 @@ def _row(spec: ParamSpec) -> Row:
         return _path_row(spec)
     if spec.length or spec.optional or spec.required or spec.kind in (float, str):
         return _text_row(spec)
+    return _plain_row(spec)
+
+
+def _plain_row(spec: ParamSpec) -> Row:
+    """Let a whole number turn up and down between its bounds, and a switch be switched."""
     options = {"min": _whole(spec.low, -(2**31)), "max": _whole(spec.high, 2**31 - 1)} if spec.kind is int else {}
     widget = create_widget(value=spec.default, annotation=spec.kind, name=spec.name, options=options)
+    if spec.kind is bool:
+        widget.text = ""  # the row has its label
     return Row(spec, widget, lambda: widget.value, lambda value: setattr(widget, "value", value))
 
 
 def _choice_row(spec: ParamSpec, values: Mapping[str, Any]) -> Row:
+    """Offer the values by their words; a combo box of values would show None as dashes."""
+    words = {value: word for word, value in values.items()}
     widget = create_widget(
-        value=spec.default, annotation=Any, name=spec.name, widget_type="ComboBox",
-        options={"choices": list(values.items())},
+        value=words.get(spec.default), annotation=str, name=spec.name,
+        widget_type="ComboBox", options={"choices": list(values)},
     )  # fmt: skip
-    return Row(spec, widget, lambda: widget.value, lambda value: setattr(widget, "value", value))
+    return Row(spec, widget, lambda: values[widget.value], lambda value: setattr(widget, "value", words[value]))
 
 
 def _path_row(spec: ParamSpec) -> Row:
@@ -232,4 +241,5 @@ def _folded(title: str, form: QFormLayout) -> QCollapsible:
     content = QWidget()
     content.setLayout(form)
     box.setContent(content)
+    box.collapse(animate=False)
     return box
