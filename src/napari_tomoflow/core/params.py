@@ -87,7 +87,7 @@ class ParamSpec:
         return f"{text} ({self.unit})" if self.unit else text
 
 
-_UNIT_WORDS = {"ang", "ang2", "px", "deg", "kv", "mm", "nm", "um", "e", "s", "gb"}
+_UNIT_WORDS = {"ang", "ang2", "per", "px", "deg", "kv", "mm", "nm", "um", "e", "s", "gb"}
 
 
 class Params(BaseModel):
