@@ -9,12 +9,12 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.ops.fourier import half_frequencies, next_fast_size, pad_centred
+from napari_tomoflow.core.ops.fourier import crop_centred, half_frequencies, next_fast_size
 
 Image = NDArray[np.float32]
 
 _TRIMMED_PERCENT = 0.1
-_SAMPLED_PIXELS = 250_000
+_SAMPLED_PIXELS = 100_000
 _ISOLATED_SD = 8.0
 
 
@@ -22,7 +22,7 @@ def robust_mean_sd(image_yx: Image) -> tuple[float, float]:
     """Measure mean and standard deviation, the 0.1 % darkest and brightest pixels left out.
 
     Dead pixels and X-ray hits are far fewer than that, gold and carbon far more. Images beyond
-    250 000 pixels are measured on a regular sample of them.
+    100 000 pixels are measured on a regular sample of them.
     """
     step = max(1, int(np.sqrt(image_yx.size / _SAMPLED_PIXELS)))
     sample = image_yx[::step, ::step].ravel()
@@ -38,9 +38,11 @@ def mend_isolated_pixels(image_yx: Image, mean: float, sd: float) -> Image:
     far from all but two of the eight pixels around it. Gold has more neighbours like itself and stays.
     """
     limit = np.float32(_ISOLATED_SD * sd)
-    rows, columns = np.nonzero(np.abs(image_yx - np.float32(mean)) > limit)
-    if not len(rows):
+    low, high = np.float32(mean) - limit, np.float32(mean) + limit
+    # Most images have none: their extremes tell so in a tenth of the time.
+    if image_yx.min() >= low and image_yx.max() <= high:
         return image_yx
+    rows, columns = np.nonzero((image_yx < low) | (image_yx > high))
     around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
     padded = np.pad(image_yx, 1, mode="reflect")
     neighbours = np.stack([padded[rows + 1 + dy, columns + 1 + dx] for dy, dx in around])
@@ -50,20 +52,41 @@ def mend_isolated_pixels(image_yx: Image, mean: float, sd: float) -> Image:
     return mended
 
 
-def pad_fading(image_yx: Image, shape_yx: Sequence[int]) -> Image:
-    """Enlarge an image of mean 0 by its mirror image, which fades to 0 over the margin.
+def pad_fading(image_yx: Image, shape_yx: Sequence[int], mean: float = 0.0, sd: float = 1.0) -> Image:
+    """Normalise an image and enlarge it by its mirror image, which fades to 0 over the margin.
 
     An image that ends abruptly gives every tomogram bright edges after the ramp filter. Fading
     outside the image keeps all of its pixels.
+
+    Parameters
+    ----------
+    image_yx : float32[ny, nx]
+    shape_yx : sequence of int
+        Size of the result; pixel ``n // 2`` stays the centre.
+    mean, sd : float
+        Become 0 and 1.
     """
-    padded = pad_centred(image_yx, shape_yx, "symmetric")
-    for axis, (n, new) in enumerate(zip(image_yx.shape, shape_yx, strict=True)):
-        front = new // 2 - n // 2
-        outside = np.maximum(front - np.arange(new), np.arange(new) - (front + n - 1)).clip(0)
-        margin = np.where(np.arange(new) < front, front, new - n - front) + 1.0
-        fade = np.cos(np.pi / 2 * np.minimum(outside / margin, 1.0)) ** 2
-        padded = padded * np.expand_dims(fade, 1 - axis).astype(np.float32)
+    padded = np.empty(shape_yx, np.float32)
+    inner = crop_centred(padded, image_yx.shape)
+    np.subtract(image_yx, np.float32(mean), out=inner)
+    if sd != 1.0:
+        inner *= np.float32(1.0 / sd)
+    front = padded.shape[0] // 2 - image_yx.shape[0] // 2
+    # First the columns of the rows that hold the image, then whole rows.
+    _fade_rows(padded[front : front + len(image_yx)].T, image_yx.shape[1])
+    _fade_rows(padded, len(image_yx))
     return padded
+
+
+def _fade_rows(padded: Image, n: int) -> None:
+    """Fill the rows before and after the `n` centred ones with their mirror image, fading to 0."""
+    new = len(padded)
+    front = new // 2 - n // 2
+    for rows, margin in ((np.arange(front), front), (np.arange(front + n, new), new - n - front)):
+        mirrored = np.abs((rows - front + n) % (2 * n) - n + 0.5) - 0.5  # ... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ...
+        outside = np.where(rows < front, front - rows, rows - (front + n - 1))
+        fade = np.cos(np.pi / 2 * outside / (margin + 1.0)) ** 2
+        padded[rows] = padded[front + mirrored.astype(np.int64)] * fade[:, None].astype(np.float32)
 
 
 def lowpass_transfer(shape_yx: Sequence[int], cutoff_per_px: float, rolloff_per_px: float) -> Image:
