@@ -1,6 +1,8 @@
 """The dock shows what the job folders hold, runs stages, stops them, and opens results."""
 
 import shlex
+import subprocess
+import sys
 import time
 
 import pytest
@@ -238,6 +240,54 @@ def test_every_stage_has_a_dock_of_its_own(stage, dock, qtbot, project):
 def test_module_has_no_dock_for_what_is_no_stage():
     with pytest.raises(AttributeError, match="no_such_stage"):
         _ = dock_module.no_such_stage
+
+
+_CLOSE_WHILE_RUNNING = """
+import sys, time
+import napari
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from napari_tomoflow.core.model import TiltSeries
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.core.report import silent, watched
+from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.gui.dock import TomoflowDock
+from napari_tomoflow.project import Project
+
+class DawdleParams(Params):
+    pass
+
+def dawdle(params: DawdleParams, report=silent) -> TiltSeries:
+    "Take one's time."
+    for _ in watched(range(10000), report, "Dawdling"):
+        time.sleep(0.01)
+
+class OneStageDock(TomoflowDock):
+    stages = (Stage.of(dawdle, version=1),)
+
+viewer = napari.Viewer()
+dock = OneStageDock(viewer, Project.create(sys.argv[1]).folder)
+viewer.window.add_dock_widget(dock, name="Tomoflow")
+dock.panel.run()
+
+def close():
+    global closed_s
+    closed_s = time.monotonic()
+    QApplication.quit()
+
+QTimer.singleShot(1000, close)
+napari.run()
+print(time.monotonic() - closed_s)
+"""
+
+
+def test_closing_napari_stops_a_job_in_good_order(tmp_path):
+    words = [sys.executable, "-c", _CLOSE_WHILE_RUNNING, str(tmp_path / "project")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < 2.0
+    (record,) = Project.open(tmp_path / "project").jobs()
+    assert record.status == "cancelled"
 
 
 def test_detached_job_tells_what_the_program_said(qtbot, tmp_path):

@@ -9,6 +9,7 @@ from napari_tomoflow.core.stages.import_ import ImportParams, import_
 from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstruct
 from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.gui.layers import from_layer
+from napari_tomoflow.gui.running import DetachedJob
 from napari_tomoflow.io.sources import read_raw_stack
 from napari_tomoflow.project import Project
 
@@ -60,6 +61,15 @@ def test_widget_and_call_give_the_same_bits(dock, qtbot, tmp_path):
     for name in ("tilt_deg", "axis_deg", "xtilt_deg", "shift_ang_yx", "kept"):
         np.testing.assert_array_equal(getattr(written, name), getattr(alignment, name))
     np.testing.assert_array_equal(np.asarray(project.load(Tomogram, "TS_01").volume), tomogram.volume)
+
+
+def test_detached_job_shows_up_in_the_table(dock, qtbot, tmp_path):
+    dock.panel.files.add([make_stack(tmp_path / "TS_01.mrc")])
+    dock.panel.form.show_values(IMPORT)
+    dock.panel.run_detached()
+    qtbot.waitUntil(lambda: not DetachedJob.alive, timeout=60_000)
+    dock.refresh()
+    assert dock.table.rows.series == ["TS_01"]
 
 
 def test_layer_shows_the_numbers_of_the_result(dock, qtbot, tmp_path):

@@ -7,15 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QApplication
 
 from napari_tomoflow.core.errors import Cancelled, TomoflowError
 from napari_tomoflow.core.params import Params
-from napari_tomoflow.core.report import Gauge
+from napari_tomoflow.core.report import Gauge, Report
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project import JobRecord, Project, run
 
@@ -44,7 +43,7 @@ class RunningJob(QObject):
     """A job in a worker thread. It belongs to the program, not to a widget: a dock may close and come back."""
 
     ended = Signal(object)
-    current: "RunningJob | None" = None
+    current: ClassVar["RunningJob | None"] = None
     """There is one lane for computing per process, so at most one."""
 
     def __init__(self, request: Request) -> None:
@@ -53,10 +52,8 @@ class RunningJob(QObject):
         self.gauge = Gauge()
         self.is_cancelled = False
         self._started_s = time.monotonic()
-        self._worker = create_worker(
-            _run, request, self.gauge, _connect={"returned": self._end, "errored": self._bug}, _start_thread=False
-        )
-        QApplication.instance().aboutToQuit.connect(self.cancel)
+        connect = {"returned": self._end, "errored": self._bug, "finished": self._finish}
+        self._worker = create_worker(_run, request, self._report, _connect=connect, _start_thread=False)
 
     def start(self) -> None:
         """Begin."""
@@ -73,17 +70,30 @@ class RunningJob(QObject):
         """Seconds since it was started."""
         return time.monotonic() - self._started_s
 
+    def _report(self, done: int, total: int, doing: str) -> None:
+        """Take progress; stop as well when napari, about to close, waits for its workers."""
+        if self._worker.abort_requested:
+            self.gauge.cancel()
+        self.gauge(done, total, doing)
+
     def _end(self, ending: Ending) -> None:
         RunningJob.current = None
-        QApplication.instance().aboutToQuit.disconnect(self.cancel)
         self.ended.emit(ending)
 
     def _bug(self, error: Exception) -> None:
         self._end(Ending(problem=f"{type(error).__name__}: {error}", is_bug=True))
 
+    def _finish(self) -> None:
+        """Note the end of a worker that napari stopped: it returns nothing."""
+        if RunningJob.current is self:
+            self._end(Ending())
+
 
 class DetachedJob:
     """The same job as a program of its own, which goes on when the viewer closes."""
+
+    alive: ClassVar["set[DetachedJob]"] = set()
+    """Programs not yet known to have ended; they are kept here, not by a dock, so that all are waited for."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._problem: str | None = None
@@ -95,12 +105,14 @@ class DetachedJob:
             stderr=self._said,
             start_new_session=True,
         )
+        self.alive.add(self)
 
     def problem(self) -> str | None:
         """Say what went wrong; empty when all went well, None while it runs."""
         code = self._process.poll()
         if code is None or self._said.closed:
             return self._problem
+        self.alive.discard(self)
         with self._said:
             self._said.seek(0)
             lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
@@ -108,7 +120,7 @@ class DetachedJob:
         return self._problem
 
 
-def _run(request: Request, gauge: Gauge) -> Ending:
+def _run(request: Request, report: Report) -> Ending:
     """Run the job in the worker's thread; only bugs leave as exceptions."""
     try:
         record = run(
@@ -117,7 +129,7 @@ def _run(request: Request, gauge: Gauge) -> Ending:
             request.params,
             series=request.series,
             sources=request.sources,
-            report=gauge,
+            report=report,
         )
     except TomoflowError as error:
         return Ending(problem=str(error))
