@@ -42,7 +42,8 @@ _FINER = 1.5
 _ROLL_OFF = 0.9
 _THICKEST_LAYER_ANG = 300.0
 _PHASE_BETWEEN_LAYERS_RAD = 0.5
-_BYTES_AT_ONCE = 2**28
+# Few layers bound the memory, and the time until a cancel is heard.
+_LAYERS_AT_ONCE, _BYTES_AT_ONCE = 4, 2**28
 
 
 class Camera:
@@ -116,7 +117,7 @@ class Camera:
         n_layers = len(held) + 1
         # A layer is filled from the scatterers right below and right above it.
         filled = np.convolve(held, [1, 1]) > 0
-        at_once = int(np.clip(_BYTES_AT_ONCE // (4 * self._fine_px**2), 1, 8))
+        at_once = int(np.clip(_BYTES_AT_ONCE // (4 * self._fine_px**2), 1, _LAYERS_AT_ONCE))
         for first in watched(range(0, n_layers, at_once), report, "Imaging the specimen"):
             count = min(at_once, n_layers - first)
             near = np.flatnonzero((layer >= first - 1) & (layer < first + count))
