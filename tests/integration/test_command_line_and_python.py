@@ -24,7 +24,11 @@ def called():
     """Call the three functions."""
     series = import_(read_raw_stack(sample_example().stack))
     alignment = align(series)
-    return series, alignment, reconstruct(series, alignment, ReconstructParams(bin=2, thickness_ang=THICKNESS_ANG))
+    return (
+        series,
+        alignment,
+        reconstruct(series, alignment, params=ReconstructParams(bin=2, thickness_ang=THICKNESS_ANG)),
+    )
 
 
 @pytest.fixture(scope="module")
