@@ -13,6 +13,11 @@ SHAPES = st.tuples(st.integers(1, 5), st.sampled_from([1, 2, 63, 64, 65]), st.sa
 SEEDS = st.integers(0, 2**16)
 
 
+@numba.njit
+def _spread_rows(lines, tile, offsets, weights):
+    fast.spread_rows(lines, tile, offsets, weights)
+
+
 def rays(shape_zyx, n_tilts, seed):
     """Random tilts whose rays stay on the line: (start_u, step_x, step_z, line length)."""
     rng = np.random.default_rng(seed)
@@ -109,3 +114,18 @@ def test_a_row_sum_means_the_same_compiled_and_not():
     got = np.empty((1, fast.ROWS, 1), np.float32)
     fast.backproject(got, blocks, offsets / fast.ROWS + weights, np.ones(5), np.zeros(5))
     np.testing.assert_allclose(got[0, :, 0], expected, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=64), SEEDS)
+def test_columns_that_come_in_any_order_are_spread_to_their_rows(moves, seed):
+    rng = np.random.default_rng(seed)
+    lines = rng.normal(size=(10, fast.ROWS)).astype(np.float32)
+    at = np.clip(np.cumsum(moves), 0, 8)
+    weights, tile = rng.random(len(at)).astype(np.float32), rng.normal(size=(64, fast.ROWS)).astype(np.float32)
+    expected = lines.astype(np.float64)
+    for row, weight, values in zip(at, weights, tile, strict=False):
+        expected[row] += (1.0 - weight) * values
+        expected[row + 1] += weight * values.astype(np.float64)
+    _spread_rows(lines.reshape(-1), tile, at * fast.ROWS, weights)
+    np.testing.assert_allclose(lines, expected, atol=1e-4)

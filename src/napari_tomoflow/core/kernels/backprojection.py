@@ -91,32 +91,106 @@ def project(blocks, volume_zyx, start_u, step_x, step_z):
     -----
     Not checked: as in `backproject`. Threads own whole blocks. NaN spreads along its rays.
     """
-    nz, ny, nx = volume_zyx.shape
-    n_blocks, n_tilts, _, _ = blocks.shape
+    nz, _, nx = volume_zyx.shape
+    n_blocks, n_tilts, n_u, _ = blocks.shape
     for block in prange(n_blocks):
-        y0 = block * ROWS
-        n_rows = min(ROWS, ny - y0)
+        lines = blocks[block].reshape(-1)
+        offsets = np.empty((n_tilts, _COLUMNS), np.int64)
+        weights = np.empty((n_tilts, _COLUMNS), np.float32)
         tile = np.zeros((_COLUMNS, ROWS), np.float32)
         for z in range(nz):
+            start_of_row = start_u + z * step_z
             for x0 in range(0, nx, _COLUMNS):
+                _locate(offsets.T, weights.T, start_of_row, step_x, x0, n_u)
                 n_columns = min(_COLUMNS, nx - x0)
-                for row in range(n_rows):
-                    for column in range(n_columns):
-                        tile[column, row] = volume_zyx[z, y0 + row, x0 + column]
+                _read_tile(tile, volume_zyx[z, block * ROWS : (block + 1) * ROWS, x0 : x0 + n_columns])
                 for t in range(n_tilts):
-                    for column in range(n_columns):
-                        u = start_u[t] + z * step_z[t] + (x0 + column) * step_x[t]
-                        left = np.int32(u)
-                        add_rows(blocks[block, t, left], blocks[block, t, left + 1], tile[column], np.float32(u - left))
+                    spread_rows(lines, tile, offsets[t, :n_columns], weights[t, :n_columns])
 
 
 @inner
-def add_rows(left, right, values, weight):
-    """Share `values` between two neighbouring rows of a block."""
-    rest = np.float32(1.0) - weight
-    for row in range(ROWS):
-        left[row] += rest * values[row]
-        right[row] += weight * values[row]
+def _read_tile(tile, part_yx):
+    """Transpose a part of the volume; rows of the tile beyond it stay as they are."""
+    for row in range(part_yx.shape[0]):
+        for column in range(part_yx.shape[1]):
+            tile[column, row] = part_yx[row, column]
+
+
+def spread_rows(lines, tile, offsets, weights):
+    """Share columns of a tile between neighbouring rows: the transpose of `sum_rows`.
+
+    ``lines[o_c : o_c + ROWS] += (1 - w_c)·tile[c]`` and the row after it ``+= w_c·tile[c]``, for every
+    column c. Compiled code gets `_spread_rows_in_registers`, for the reason told in `sum_rows`.
+    """
+    for offset, weight, values in zip(offsets, weights, tile, strict=False):
+        lines[offset : offset + ROWS] += (1 - weight) * values
+        lines[offset + ROWS : offset + 2 * ROWS] += weight * values
+
+
+@overload(spread_rows, inline="never")
+def _compiled_spread_rows(lines, tile, offsets, weights):
+    """Choose the register version in compiled code."""
+
+    def call(lines, tile, offsets, weights):
+        _spread_rows_in_registers(lines, tile, offsets, weights)
+
+    return call
+
+
+@intrinsic
+def _spread_rows_in_registers(_, lines, tile, offsets, weights):
+    """Emit the loop of `spread_rows`, holding the two rows in use until the next column leaves them.
+
+    Neighbouring columns are at most a row apart, so a row is written once and not once per column.
+    """
+    row, i64 = ir.VectorType(ir.FloatType(), ROWS), ir.IntType(64)
+    rows = ir.Constant(i64, ROWS)
+
+    def emit(context, builder, signature, args):
+        arrays = [
+            context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args, strict=True)
+        ]
+        lines, tile, offsets, weights = arrays
+        near, far = (cgutils.alloca_once_value(builder, ir.Constant(row, None)) for _ in range(2))
+        at = cgutils.alloca_once_value(builder, builder.load(offsets.data))
+
+        with cgutils.for_range(builder, builder.extract_value(offsets.shape, 0)) as column:
+            here, before = builder.load(builder.gep(offsets.data, [column.index])), builder.load(at)
+            with builder.if_then(builder.icmp_signed("!=", here, before)):
+                _flush(builder, near, lines.data, before)
+                after = builder.add(before, rows)
+                with builder.if_else(builder.icmp_signed("==", here, after)) as (is_next, is_elsewhere):
+                    with is_next:
+                        builder.store(builder.load(far), near)
+                        builder.store(ir.Constant(row, None), far)
+                    with is_elsewhere:
+                        _flush(builder, far, lines.data, after)
+                builder.store(here, at)
+            weight = builder.load(builder.gep(weights.data, [column.index]))
+            values = _load(builder, builder.gep(tile.data, [builder.mul(column.index, rows)]), row)
+            _accumulate(builder, near, builder.fsub(ir.Constant(ir.FloatType(), 1.0), weight), values)
+            _accumulate(builder, far, weight, values)
+        last = builder.load(at)
+        _flush(builder, near, lines.data, last)
+        _flush(builder, far, lines.data, builder.add(last, rows))
+        return context.get_dummy_value()
+
+    return types.void(lines, tile, offsets, weights), emit
+
+
+def _accumulate(builder, held, share, values):
+    """Add a share of a row to one held in registers."""
+    term = builder.fmul(_splat(builder, share, values.type), values, flags=("contract",))
+    builder.store(builder.fadd(builder.load(held), term, flags=("contract",)), held)
+
+
+def _flush(builder, held, lines, start):
+    """Add a row held in registers to the lines and empty it."""
+    values = builder.load(held)
+    target = builder.gep(lines, [start])
+    total = builder.fadd(_load(builder, target, values.type), values)
+    builder.store(total, builder.bitcast(target, values.type.as_pointer()), align=4)
+    builder.store(ir.Constant(values.type, None), held)
 
 
 def sum_rows(total, lines, offsets, weights):
