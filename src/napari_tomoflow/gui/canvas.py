@@ -66,7 +66,7 @@ def show_text(viewer: Any) -> None:
 def tilt_text(series: TiltSeries, tilt: int) -> str:
     """Describe one tilt: ``TS_01   tilt 21 of 41   −12.0°   36.0 e/Å² before``."""
     tilt = int(np.clip(tilt, 0, series.n_tilts - 1))
-    angle = f"{series.tilt_deg[tilt]:+.1f}°".replace("-", "−").replace("+0.0", "0.0")
+    angle = f"{series.tilt_deg[tilt]:+.1f}°".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
     words = [series.name, f"tilt {tilt + 1} of {series.n_tilts}", angle]
     if np.any(series.dose_before_e_ang2):
         words.append(f"{series.dose_before_e_ang2[tilt]:.1f} e/Å² before")

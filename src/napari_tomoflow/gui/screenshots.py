@@ -44,6 +44,7 @@ def take_screenshots(folder: Path, pictures: Path) -> Iterator[Path]:
     ``slice_<series>.png`` and ``volume_<series>.png`` show the tomogram in 2-D and 3-D,
     ``tilts_<series>.png`` the tilt images, ``dock.png`` the window with the dock.
     """
+    from napari_tomoflow.core.stages import STAGES
     from napari_tomoflow.gui.window import open_window
     from napari_tomoflow.project import Project
 
@@ -52,9 +53,11 @@ def take_screenshots(folder: Path, pictures: Path) -> Iterator[Path]:
     viewer, dock = open_window()
     try:
         viewer.window.resize(*_WINDOW)
+        _settle()
         for series in project.series():
             yield from _pictures_of(viewer, project, series, pictures)
         dock.open_project(folder)
+        dock.panel.choose(STAGES[-1].name)
         _settle()
         yield _save(viewer, pictures / "dock.png", canvas_only=False)
     finally:
