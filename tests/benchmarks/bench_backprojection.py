@@ -112,9 +112,9 @@ def stage_run(nx: int, ny: int, nz: int, tilt_deg: np.ndarray) -> tuple[float, f
     images = np.random.default_rng(0).integers(-99, 99, (len(tilt_deg), ny, nx), np.int16)
     series = TiltSeries(name="bench", images=images, tilt_deg=tilt_deg, pixel_ang=1.0, axis_deg=0.0)
     small = TiltSeries(name="warm", images=images[:, :64, :64], tilt_deg=tilt_deg, pixel_ang=1.0, axis_deg=0.0)
-    reconstruct(small, None, ReconstructParams(bin=1, thickness_ang=4.0))
+    reconstruct(small, None, params=ReconstructParams(bin=1, thickness_ang=4.0))
     start = time.process_time()
-    tomogram = reconstruct(series, None, ReconstructParams(bin=1, thickness_ang=float(nz)))
+    tomogram = reconstruct(series, None, params=ReconstructParams(bin=1, thickness_ang=float(nz)))
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return seconds, (peak - tomogram.volume.nbytes) / 1e9

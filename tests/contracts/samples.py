@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from napari_tomoflow.core.model import Alignment, RawStack, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Optics, RawStack, TiltSeries
 from napari_tomoflow.core.stages import STAGES
 
 # Parameters that make a stage small, or that it cannot do without.
@@ -48,6 +48,9 @@ def inputs_of(stage):
             name="TS", images=images.copy(), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
         ),
         Alignment: lambda: alignment.replace(),
+        CtfSeries: lambda: CtfSeries(
+            optics=Optics(), defocus_u_ang=np.full(21, 3.1e4), defocus_v_ang=np.full(21, 2.9e4), hand=-1
+        ),
     }
     return {name: nouns[given.kind]() for name, given in stage.inputs.items()}
 

@@ -24,7 +24,7 @@ def test_the_ta_film_agrees_with_the_authors_reconstruction(shared_data, tmp_pat
         contrast="bright",
     )
     expected = ta_film_resire(folder)
-    tomogram = reconstruct(series, None, ReconstructParams(bin=1, thickness_ang=len(expected) * pixel_ang))
+    tomogram = reconstruct(series, None, params=ReconstructParams(bin=1, thickness_ang=len(expected) * pixel_ang))
     assert tomogram.contrast == "bright"
     got = crop_centred(tomogram.volume, expected.shape)
     middle = len(expected) // 2

@@ -24,7 +24,7 @@ def a_series(images=IMAGES, **changes):
 
 
 def test_the_volume_is_even_and_covers_the_image():
-    tomogram = reconstruct(a_series(IMAGES[:, :39, :45]), None, SMALL.replace(thickness_ang=125.0))
+    tomogram = reconstruct(a_series(IMAGES[:, :39, :45]), None, params=SMALL.replace(thickness_ang=125.0))
     assert tomogram.volume.shape == (14, 40, 46)
     assert tomogram.volume.dtype == np.float32
     assert tomogram.name == "TS"
@@ -32,7 +32,7 @@ def test_the_volume_is_even_and_covers_the_image():
 
 @pytest.mark.parametrize(("axis_deg", "shape"), [(0, (12, 40, 48)), (90, (12, 48, 40)), (-95, (12, 48, 40))])
 def test_the_field_turns_with_the_tilt_axis(axis_deg, shape):
-    assert reconstruct(a_series(axis_deg=float(axis_deg)), None, SMALL).volume.shape == shape
+    assert reconstruct(a_series(axis_deg=float(axis_deg)), None, params=SMALL).volume.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_field_turns_with_the_tilt_axis(axis_deg, shape):
 def test_thickness_is_what_was_asked_or_what_fits(changes, thickness_ang, max_tilt_deg, expected_nz):
     tilt_deg = np.linspace(-max_tilt_deg, max_tilt_deg, 9)
     alignment = Alignment(tilt_deg=tilt_deg, axis_deg=0.0, thickness_ang=thickness_ang)
-    tomogram = reconstruct(a_series(tilt_deg=tilt_deg), alignment, ReconstructParams(bin=1, **changes))
+    tomogram = reconstruct(a_series(tilt_deg=tilt_deg), alignment, params=ReconstructParams(bin=1, **changes))
     assert len(tomogram.volume) == expected_nz
 
 
@@ -60,9 +60,9 @@ def test_left_to_itself_the_voxel_comes_out_near_ten_angstrom(pixel_ang, factor)
 
 def test_float16_and_int16_hold_the_same_densities_as_float32():
     series = a_series()
-    exact = reconstruct(series, None, SMALL).volume
+    exact = reconstruct(series, None, params=SMALL).volume
     for dtype in ("float16", "int16"):
-        tomogram = reconstruct(series, None, SMALL.replace(dtype=dtype))
+        tomogram = reconstruct(series, None, params=SMALL.replace(dtype=dtype))
         assert tomogram.volume.dtype == np.dtype(dtype)
         scale = tomogram.quality["stored_per_density"]
         # Half a unit in the last place: 2⁻¹¹ of the value, or half of 40 SD / 32767.
@@ -74,22 +74,22 @@ def test_int16_saturates_instead_of_wrapping_around():
     images = np.zeros((9, 40, 48), np.float32)
     images[:, 0, 0] = 1.0  # not blank
     images[:, 18:22, 22:26] = -1000.0
-    volume = reconstruct(a_series(images), None, SMALL.replace(dtype="int16", thickness_ang=480.0)).volume
+    volume = reconstruct(a_series(images), None, params=SMALL.replace(dtype="int16", thickness_ang=480.0)).volume
     assert volume[24, 20, 24] < 0
 
 
 def test_the_order_of_the_tilts_does_not_matter():
     shuffled = RNG.permutation(9)
-    ordered = reconstruct(a_series(), None, SMALL).volume
-    mixed = reconstruct(a_series(IMAGES[shuffled], tilt_deg=TILT_DEG[shuffled]), None, SMALL).volume
+    ordered = reconstruct(a_series(), None, params=SMALL).volume
+    mixed = reconstruct(a_series(IMAGES[shuffled], tilt_deg=TILT_DEG[shuffled]), None, params=SMALL).volume
     np.testing.assert_allclose(mixed, ordered, atol=1e-5 * np.abs(ordered).max())
 
 
 def test_tilts_left_out_by_series_or_alignment_are_not_used():
     series, alignment = a_series().without({2: "dark"}), Alignment(tilt_deg=TILT_DEG, axis_deg=0.0, kept=TILT_DEG < 40)
     kept = [0, 1, 3, 4, 5, 6, 7]
-    got = reconstruct(series, alignment, SMALL)
-    expected = reconstruct(a_series(IMAGES[kept], tilt_deg=TILT_DEG[kept]), None, SMALL)
+    got = reconstruct(series, alignment, params=SMALL)
+    expected = reconstruct(a_series(IMAGES[kept], tilt_deg=TILT_DEG[kept]), None, params=SMALL)
     assert got.quality["tilts_used"] == 7
     np.testing.assert_array_equal(got.volume, expected.volume)
 
@@ -106,11 +106,11 @@ def test_the_volume_is_filled_in_order_where_the_caller_wants_it(monkeypatch):
         if doing == "Back-projecting":
             filled.append([z for z, plane in enumerate(kept["tomogram"]) if np.isfinite(plane).all()])
 
-    tomogram = reconstruct(a_series(), None, SMALL, look, allocate)
+    tomogram = reconstruct(a_series(), None, params=SMALL, report=look, allocate=allocate)
     assert tomogram.volume is kept["tomogram"]
     assert filled == [list(range(z)) for z in range(0, 13, 2)]
     monkeypatch.undo()
-    np.testing.assert_array_equal(tomogram.volume, reconstruct(a_series(), None, SMALL).volume)
+    np.testing.assert_array_equal(tomogram.volume, reconstruct(a_series(), None, params=SMALL).volume)
 
 
 def test_cancel_stops_between_slabs():
@@ -121,7 +121,7 @@ def test_cancel_stops_between_slabs():
         return np.empty(shape, dtype)
 
     with pytest.raises(Cancelled, match="Back-projecting"):
-        reconstruct(a_series(), None, SMALL, gauge, allocate)
+        reconstruct(a_series(), None, params=SMALL, report=gauge, allocate=allocate)
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_cancel_stops_between_slabs():
 )
 def test_an_image_that_cannot_be_used_is_named(images, sentence):
     with pytest.raises(DataError, match=f"TS: {sentence}.*exclude it"):
-        reconstruct(a_series(images), None, SMALL)
+        reconstruct(a_series(images), None, params=SMALL)
 
 
 def test_an_alignment_of_another_series_is_refused():
     with pytest.raises(DataError, match="for 3 tilts, the series has 9"):
-        reconstruct(a_series(), Alignment(tilt_deg=np.arange(3.0), axis_deg=0.0), SMALL)
+        reconstruct(a_series(), Alignment(tilt_deg=np.arange(3.0), axis_deg=0.0), params=SMALL)
     with pytest.raises(DataError, match="1 of 9 tilts are in use"):
-        reconstruct(a_series(kept=np.arange(9) == 0), None, SMALL)
+        reconstruct(a_series(kept=np.arange(9) == 0), None, params=SMALL)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_alignment_of_another_series_is_refused():
 )  # fmt: skip
 def test_every_choice_changes_something(change):
     series = a_series(tilt_deg=np.sort(RNG.uniform(-60, 60, 9)))
-    usual, other = (reconstruct(series, None, params).volume for params in (SMALL, SMALL.replace(**change)))
+    usual, other = (reconstruct(series, None, params=params).volume for params in (SMALL, SMALL.replace(**change)))
     assert not np.allclose(usual, other, rtol=1e-6, atol=1e-7)
 
 

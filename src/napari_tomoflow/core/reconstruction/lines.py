@@ -1,5 +1,7 @@
 """From a tilt image to the lines that are spread through the volume."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from napari_tomoflow.core.model import TiltSeries
 from napari_tomoflow.core.ops import filters, resample
 from napari_tomoflow.core.ops.backprojection import LineGeometry, grid_in_image
 from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
+from napari_tomoflow.core.reconstruction.ctf_correction import CtfCorrection, correction_for, margin_px
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
 
@@ -18,8 +21,8 @@ class LineMaker:
     """Makes the lines of any tilt of a series; what all tilts share is prepared once.
 
     Each image is mended (isolated pixels), normalised, faded out beyond its border, binned by
-    Fourier crop, low-passed, resampled once by a cubic spline so that the tilt axis is y, and
-    filtered along its lines.
+    Fourier crop, low-passed, corrected for the CTF in strips (if wanted), resampled once by a cubic
+    spline so that the tilt axis is y, and filtered along its lines.
 
     Parameters
     ----------
@@ -32,7 +35,12 @@ class LineMaker:
     def __init__(self, setting: Setting, geometry: LineGeometry, params: ReconstructParams) -> None:
         self._setting, self._geometry, self._params = setting, geometry, params
         shape_yx, factor = setting.series.shape_yx, setting.factor
-        self._binned = [next_fast_size(int(np.ceil(n * (1 + 2 * params.edge_taper) / factor))) for n in shape_yx]
+        self._strips = _strips(setting, geometry, params)
+        reach_px = margin_px(setting, params)
+        margins = [max(params.edge_taper * n, reach_px) for n in shape_yx]
+        self._binned = [
+            next_fast_size(int(np.ceil((n + 2 * margin) / factor))) for n, margin in zip(shape_yx, margins, strict=True)
+        ]
         self._transfer = filters.lowpass_transfer(self._binned, params.cutoff_per_px, params.rolloff_per_px)
         self._transfer *= resample.spline_transfer(self._binned)
         line_size = filters.padded_line_size(geometry.n_u)
@@ -41,24 +49,44 @@ class LineMaker:
 
     def __call__(self, index: int) -> Image:
         """Make the lines of the `index`-th tilt in use: float32[n_v, n_u]."""
-        setting, geometry = self._setting, self._geometry
-        image_yx = readied_image(setting.series, int(setting.tilts[index]), self._params.normalise)
-        image_yx = filters.pad_fading(image_yx, [n * setting.factor for n in self._binned])
-        coefficients_yx = fourier_crop(image_yx, self._binned, self._transfer)
-        affine = grid_in_image(geometry, index, coefficients_yx.shape)
-        lines_vu = resample.sample_affine(coefficients_yx, affine, (geometry.n_v, geometry.n_u))
+        image_yx = self.image(index)
+        if self._strips is None:
+            return self.lines(image_yx, index)
+        versions = (self.lines(version_yx, index) for version_yx in self._strips.versions(image_yx, index))
+        return self._strips.in_strips(versions, self._geometry, index)
+
+    def image(self, index: int) -> Image:
+        """Make the binned image of the `index`-th tilt in use, as weights of cubic splines and with its margin."""
+        setting = self._setting
+        padded = [n * setting.factor for n in self._binned]
+        image_yx = readied_image(setting.series, int(setting.tilts[index]), padded, self._params.normalise)
+        return fourier_crop(image_yx, self._binned, self._transfer)
+
+    def lines(self, image_yx: Image, index: int) -> Image:
+        """Resample the image of the `index`-th tilt in use and filter its lines: float32[n_v, n_u]."""
+        geometry = self._geometry
+        affine = grid_in_image(geometry, index, (image_yx.shape[0], image_yx.shape[1]))
+        lines_vu = resample.sample_affine(image_yx, affine, (geometry.n_v, geometry.n_u))
         return filters.filter_lines(lines_vu, self._ramp) if self._params.weighting == "ramp" else lines_vu
 
 
-def readied_image(series: TiltSeries, tilt: int, normalise: bool) -> Image:
-    """Read an image, mend isolated pixels and, if wanted, bring it to mean 0 and standard deviation 1."""
+def _strips(setting: Setting, geometry: LineGeometry, params: ReconstructParams) -> CtfCorrection | None:
+    """Plan the correction in strips, if that is wanted."""
+    if params.ctf != "strips":
+        return None
+    matrices = setting.alignment.image_from_sample()[setting.tilts]
+    return correction_for(setting, params, matrices, geometry.shape_zyx)
+
+
+def readied_image(series: TiltSeries, tilt: int, shape_yx: Sequence[int], normalise: bool) -> Image:
+    """Read an image, mend isolated pixels, bring it to mean 0 and standard deviation 1 if wanted, and pad it."""
     image_yx = series.image(tilt)
     if not np.isfinite(image_yx).all():
         raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
     mean, sd = filters.robust_mean_sd(image_yx)
     image_yx = filters.mend_isolated_pixels(image_yx, mean, sd)
     if not normalise:
-        return image_yx
+        return filters.pad_fading(image_yx, shape_yx)
     if sd == 0:
         raise DataError(f"{series.name}: image {tilt} is blank (every pixel is {mean:g}); exclude it.")
-    return (image_yx - np.float32(mean)) / np.float32(sd)
+    return filters.pad_fading(image_yx, shape_yx, mean, sd)

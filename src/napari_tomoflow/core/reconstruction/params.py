@@ -4,6 +4,9 @@ from typing import Literal
 
 from napari_tomoflow.core.params import Params, param
 
+CtfFilter = Literal["flip", "multiply"]
+"""What an image's transform is multiplied with: the sign of the CTF, or the CTF."""
+
 
 class ReconstructParams(Params):
     """How an aligned tilt series becomes a tomogram."""
@@ -25,6 +28,14 @@ class ReconstructParams(Params):
     angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
     normalise: bool = param(
         True, help="Bring each image to mean 0 and standard deviation 1; switch off for calibrated series."
+    )
+    ctf: Literal["none", "strips", "slabs"] = param(
+        "none",
+        help="Correct for the CTF: none; in strips, with the defocus of the plane z = 0; "
+        "or in slabs, with that of every voxel (3D-CTF).",
+    )
+    ctf_filter: CtfFilter = param(
+        "flip", expert=True, help="Flip the phases where the CTF is negative, or multiply with the CTF."
     )
     cutoff_per_px: float = param(
         0.35, unit="cycles/px", low=0.01, high=0.5, expert=True, help="Frequency above which the images fade out."

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries
 from napari_tomoflow.core.ops.backprojection import LineGeometry, line_geometry
 from napari_tomoflow.core.ops.fourier import binned_shape
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
@@ -30,6 +30,8 @@ class Setting:
     factor : int
         Pixels per voxel.
     shape_zyx : tuple of int
+    ctf : CtfSeries or None
+        For all tilts of the series; None when not known.
     """
 
     series: TiltSeries
@@ -37,13 +39,16 @@ class Setting:
     tilts: NDArray[np.int64]
     factor: int
     shape_zyx: tuple[int, int, int]
+    ctf: CtfSeries | None = None
 
     @classmethod
-    def of(cls, series: TiltSeries, alignment: Alignment, params: ReconstructParams) -> Self:
+    def of(
+        cls, series: TiltSeries, alignment: Alignment, params: ReconstructParams, ctf: CtfSeries | None = None
+    ) -> Self:
         """Choose what the parameters leave open."""
         tilts = usable_tilts(series, alignment)
         factor = params.bin or max(1, round(_USUAL_VOXEL_ANG / series.pixel_ang))
-        return cls(series, alignment, tilts, factor, volume_shape(series, alignment, tilts, params, factor))
+        return cls(series, alignment, tilts, factor, volume_shape(series, alignment, tilts, params, factor), ctf)
 
     @property
     def voxel_ang(self) -> float:

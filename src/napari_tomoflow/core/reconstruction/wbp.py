@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.ops.backprojection import Backprojector, angular_spacing
+from napari_tomoflow.core.ops.backprojection import Backprojector, LineGeometry, angular_spacing
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
 from napari_tomoflow.core.reconstruction.lines import LineMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
@@ -51,23 +51,32 @@ class WeightedBackprojection:
 
     def typical_sd(self) -> float:
         """Measure the spread of the central planes."""
-        geometry = self._projector.geometry
-        nz, ny, nx = geometry.shape_zyx
-        n_planes = min(_PLANES_SAMPLED, nz, geometry.slab_limit)
-        central = np.empty((n_planes, ny, nx), np.float32)
-        self._projector.fill(central, nz // 2 - n_planes // 2)
-        return float(np.std(central, dtype=np.float64))
+        return sd_of_central_planes(self._projector)
 
     def write(self, store: DensityStore, report: Report) -> None:
         """Compute slab after slab."""
-        nz, height = self._projector.geometry.shape_zyx[0], self._slab_height()
-        for z0 in watched(range(0, nz, height), report, "Back-projecting"):
-            with store.part(slice(z0, min(z0 + height, nz))) as slab_zyx:
-                self._projector.fill(slab_zyx, z0)
+        write_slabs(self._projector, store, slice(None), report)
 
-    def _slab_height(self) -> int:
-        """Choose so many planes that a slab takes a tenth of a second to a second, and 256 MB at most."""
-        geometry = self._projector.geometry
-        nz, _, nx = geometry.shape_zyx
-        planes = min(_UPDATES_PER_SLAB / geometry.step_x.size, _VOXELS_PER_SLAB) / (geometry.n_v * nx)
-        return int(np.clip(planes, 1, min(nz, geometry.slab_limit)))
+
+def sd_of_central_planes(projector: Backprojector) -> float:
+    """Measure the spread of densities in the middle of a volume."""
+    nz, ny, nx = projector.geometry.shape_zyx
+    n_planes = min(_PLANES_SAMPLED, nz, projector.geometry.slab_limit)
+    central = np.empty((n_planes, ny, nx), np.float32)
+    projector.fill(central, nz // 2 - n_planes // 2)
+    return float(np.std(central, dtype=np.float64))
+
+
+def write_slabs(projector: Backprojector, store: DensityStore, rows: slice, report: Report) -> None:
+    """Compute some rows of a volume, those the projector is for, slab after slab."""
+    nz, height = projector.geometry.shape_zyx[0], _slab_height(projector.geometry)
+    for z0 in watched(range(0, nz, height), report, "Back-projecting"):
+        with store.part(slice(z0, min(z0 + height, nz)), rows) as slab_zyx:
+            projector.fill(slab_zyx, z0)
+
+
+def _slab_height(geometry: LineGeometry) -> int:
+    """Choose so many planes that a slab takes a tenth of a second to a second, and 256 MB at most."""
+    nz, _, nx = geometry.shape_zyx
+    planes = min(_UPDATES_PER_SLAB / geometry.step_x.size, _VOXELS_PER_SLAB) / (geometry.n_v * nx)
+    return int(np.clip(planes, 1, min(nz, geometry.slab_limit)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries, Tomogram
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import Allocate, Stage, in_memory
@@ -19,6 +19,7 @@ __all__ = ["RECONSTRUCT", "ReconstructParams", "reconstruct"]
 def reconstruct(
     series: TiltSeries,
     alignment: Alignment | None = None,
+    ctf: CtfSeries | None = None,
     params: ReconstructParams = ReconstructParams(),
     report: Report = silent,
     allocate: Allocate = in_memory,
@@ -30,6 +31,8 @@ def reconstruct(
     series : TiltSeries
     alignment : Alignment, optional
         Without it the angles and the axis the microscope claims are used.
+    ctf : CtfSeries, optional
+        Needed only to correct for it.
     params : ReconstructParams
     report, allocate
         See `core.report` and `core.stage`.
@@ -46,11 +49,12 @@ def reconstruct(
     -----
     The methods are the modules of `core.reconstruction`.
     """
+    from napari_tomoflow.core.reconstruction.ctf_correction import ctf_quality
     from napari_tomoflow.core.reconstruction.density_store import DensityStore, stored_per_density
     from napari_tomoflow.core.reconstruction.setting import Setting
 
-    setting = Setting.of(series, alignment or Alignment.nominal(series), params)
-    solution = _method(params.method)(setting, params, part(report, 0, 2))
+    setting = Setting.of(series, alignment or Alignment.nominal(series), params, ctf)
+    solution = _method(params)(setting, params, part(report, 0, 2))
     scale = stored_per_density(params.dtype, 1.0 if params.dtype == "float32" else solution.typical_sd())
     volume = allocate("tomogram", setting.shape_zyx, np.dtype(params.dtype))
     store = DensityStore(volume, scale)
@@ -62,6 +66,7 @@ def reconstruct(
         "shape_zyx": list(setting.shape_zyx),
         "tilts_used": len(setting.tilts),
         "stored_per_density": scale,
+        **ctf_quality(setting, params),
         **solution.quality,
         **_profile_quality(store.sd_profile, setting.voxel_ang),
     }
@@ -70,11 +75,14 @@ def reconstruct(
     )
 
 
-def _method(name: str) -> "Method":
+def _method(params: ReconstructParams) -> "Method":
     """Find the function behind a choice; imported here, because listing the stages must stay cheap."""
     from napari_tomoflow.core.reconstruction.wbp import weighted_backprojection
+    from napari_tomoflow.core.reconstruction.wbp_by_depth import DepthwiseBackprojection
 
-    return {"wbp": weighted_backprojection}[name]
+    if params.ctf == "slabs":
+        return DepthwiseBackprojection
+    return {"wbp": weighted_backprojection}[params.method]
 
 
 def _profile_quality(sd_profile: NDArray[np.float64], voxel_ang: float) -> dict[str, Any]:
@@ -88,4 +96,4 @@ def _profile_quality(sd_profile: NDArray[np.float64], voxel_ang: float) -> dict[
     }
 
 
-RECONSTRUCT = Stage.of(reconstruct, version=1, cites=("Radermacher2006",))
+RECONSTRUCT = Stage.of(reconstruct, version=1, cites=("Radermacher2006", "10.1016/j.jsb.2017.07.007"))
