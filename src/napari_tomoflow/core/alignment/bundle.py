@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.bundle_model import (
     AXIS,
+    COMMON,
     FIXED,
     LADDER,
     LOG_MAGNIFICATION,
@@ -32,7 +33,6 @@ from napari_tomoflow.core.alignment.bundle_model import (
     TILT,
     XTILT,
     BundleModel,
-    Freedom,
     Observations,
     Parameters,
     theta_of,
@@ -56,7 +56,7 @@ Flags = NDArray[np.bool_]
 _LEAST_TILTS = 3  # two views of points leave the angle between them open (Ullman, 1979)
 _LEAST_POINTS = 3
 _LEAST_RANGE_DEG = 0.5  # a point seen over less has no height
-_STIFF = BundleModel(axis=Freedom("common"), tilt=FIXED)
+_STIFF = BundleModel(axis=COMMON, tilt=FIXED)
 _STIFF_ROUNDS = 5
 _OUTLYING = 3.0  # spreads at which the loss by which models are compared stops growing
 
@@ -180,8 +180,9 @@ def _solve(
 ) -> Solution:
     if not model.robust:
         return solve(problem, None)
-    # Where few points are seen, a free model bends to an outlier; a stiff one shows it up first.
-    stiff = solve(used.problem(observations, start, _STIFF), model.robust_tilts, rounds=_STIFF_ROUNDS)
+    # Where few points are seen, a free model bends to an outlier; a stiff one shows it up first. One spread
+    # for all tilts shows up a tilt where all is wrong.
+    stiff = solve(used.problem(observations, start, _STIFF), start.n_tilts, rounds=_STIFF_ROUNDS)
     return solve(problem, model.robust_tilts, stiff.weight)
 
 

@@ -129,12 +129,12 @@ class BundleModel:
 
 
 LADDER = (
-    BundleModel(axis=Freedom("common"), tilt=FIXED),
+    BundleModel(axis=COMMON, tilt=FIXED),
     BundleModel(tilt=FIXED),
     BundleModel(),
     BundleModel(magnification=Freedom("grouped", 10)),
     BundleModel(magnification=Freedom("grouped", 5)),
-    BundleModel(magnification=Freedom("grouped", 5), stretch=Freedom("grouped", 7, 0.003), skew=Freedom("grouped", 11)),
+    BundleModel(magnification=Freedom("grouped", 5), stretch=Freedom("grouped", 5, 0.0015), skew=Freedom("grouped", 5)),
 )
 """Models from simple to free, among which the leave-out residual decides."""
 

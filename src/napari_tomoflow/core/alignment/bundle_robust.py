@@ -37,6 +37,7 @@ observation.
 _BISQUARE = 4.685  # 95 % efficient for Gaussian noise (Holland and Welsch, 1977)
 _MEDIAN_LENGTH = 1.17741  # √(2 ln 2): median length of a vector of two standard normal components
 _LEAST_SHARE = 0.3  # a group whose few residuals are nearly fitted away is not held to their spread
+_MOST_ADDED = 100.0  # variance of a prediction, in that of the noise, for which an observation may be excused
 _MAX_ROUNDS = 50
 _ROUNDS_OF_SCALE = 5
 _MAX_STEPS = 20
@@ -312,11 +313,13 @@ def surprise(residual_ang: Floats, hat: Floats, weight: Floats) -> Floats:
     float64[M]
         Å. A fit of many parameters follows its observations and shortens their residuals unequally.
         Here the leave-out residual (1 − w h)⁻¹ r is divided by what its own prediction adds to the
-        noise, so that neither weight nor leverage of an observation counts in its favour.
+        noise, so that neither weight nor leverage of an observation counts in its favour. That addition
+        is bounded: where all is rejected the prediction is worth nothing, and forgave everything.
     """
     one = np.eye(2)
     w = weight[:, None, None]
-    standard = np.linalg.solve((one + (1 - w) * hat) @ (one - w * hat), residual_ang[..., None])[..., 0]
+    added = (1 - w) * hat / np.maximum(np.trace(hat, axis1=1, axis2=2) / _MOST_ADDED, 1.0)[:, None, None]
+    standard = np.linalg.solve((one + added) @ (one - w * hat), residual_ang[..., None])[..., 0]
     return np.asarray(np.sqrt(np.maximum(np.sum(standard * residual_ang, axis=1), 0.0)))
 
 
