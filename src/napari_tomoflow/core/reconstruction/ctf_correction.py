@@ -19,7 +19,7 @@ Jensen and Kornberg 2000, doi:10.1016/S0304-3991(00)00005-X, for the idea; Turo�
 doi:10.1016/j.jsb.2017.07.007, for slabs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -133,15 +133,27 @@ class CtfCorrection:
     def versions(self, image_yx: Image, index: int) -> Iterator[Image]:
         """Correct one image for each of its depths, the lowest first. It is transformed once."""
         image_rft = scipy.fft.rfft2(image_yx, workers=get_num_threads())
-        k_yx = rfft_frequencies(image_yx.shape, self._voxel_ang)
-        gamma = self._gamma(index, k_yx)
-        per_depth = (self._ctf.hand * gamma_per_defocus(np.hypot(*k_yx), self._ctf.optics)).astype(np.float32)
+        transfer = self.transfer(index, (image_yx.shape[0], image_yx.shape[1]))
         for depth_ang in self.steps.depths_ang(index):
-            transfer = np.sin(gamma + np.float32(depth_ang) * per_depth)
-            if self._how == "flip":
-                transfer = np.sign(transfer)
-            corrected = scipy.fft.irfft2(image_rft * transfer, image_yx.shape, workers=get_num_threads())
+            corrected_rft = image_rft * transfer(depth_ang)
+            corrected = scipy.fft.irfft2(corrected_rft, image_yx.shape, workers=get_num_threads(), overwrite_x=True)
             yield np.asarray(corrected, np.float32)
+
+    def transfer(self, index: int, shape_yx: tuple[int, int]) -> Callable[[float], Image]:
+        """Return what corrects the half transforms of images of one tilt, as a function of the depth in Å."""
+        ctf, tilt = self._ctf, int(self._tilts[index])
+        k_yx = rfft_frequencies(shape_yx, self._voxel_ang)
+        defocus_ang = float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt])
+        gamma = gamma_2d_rad(
+            k_yx, *defocus_ang, float(ctf.azimuth_deg[tilt]), ctf.optics, float(ctf.phase_deg[tilt])
+        ).astype(np.float32)
+        per_depth = (ctf.hand * gamma_per_defocus(np.hypot(*k_yx), ctf.optics)).astype(np.float32)
+
+        def at(depth_ang: float) -> Image:
+            values = np.sin(gamma + np.float32(depth_ang) * per_depth)
+            return np.sign(values) if self._how == "flip" else values
+
+        return at
 
     def in_strips(self, versions: Iterator[Image], geometry: LineGeometry, index: int) -> Image:
         """Put the lines of one tilt together from the versions of its lines: strips along the tilt axis.
@@ -165,13 +177,6 @@ class CtfCorrection:
         for number, version_vu in enumerate(versions):
             np.copyto(lines_vu, version_vu, where=chosen == number)
         return lines_vu
-
-    def _gamma(self, index: int, k_yx: tuple[Floats, Floats]) -> Image:
-        """Return γ at depth 0 of one of the tilts in use."""
-        ctf, tilt = self._ctf, int(self._tilts[index])
-        defocus_ang = float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt])
-        gamma = gamma_2d_rad(k_yx, *defocus_ang, float(ctf.azimuth_deg[tilt]), ctf.optics, float(ctf.phase_deg[tilt]))
-        return gamma.astype(np.float32)
 
 
 def correction_for(

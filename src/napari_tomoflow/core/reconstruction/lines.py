@@ -17,12 +17,45 @@ from napari_tomoflow.core.reconstruction.setting import Setting
 Image = NDArray[np.float32]
 
 
+class ImageMaker:
+    """Makes the binned images of a series.
+
+    Each image is mended (isolated pixels), normalised, faded out beyond its border, binned by
+    Fourier crop and low-passed.
+
+    Parameters
+    ----------
+    setting : Setting
+    params : ReconstructParams
+    as_splines : bool
+        Give the weights of cubic splines instead of pixels, for `resample.sample_affine`.
+    """
+
+    def __init__(self, setting: Setting, params: ReconstructParams, as_splines: bool) -> None:
+        self._setting, self._params = setting, params
+        shape_yx, factor = setting.series.shape_yx, setting.factor
+        reach_px = margin_px(setting, params)
+        margins = [max(params.edge_taper * n, reach_px) for n in shape_yx]
+        self._binned = [
+            next_fast_size(int(np.ceil((n + 2 * margin) / factor))) for n, margin in zip(shape_yx, margins, strict=True)
+        ]
+        self._transfer = filters.lowpass_transfer(self._binned, params.cutoff_per_px, params.rolloff_per_px)
+        if as_splines:
+            self._transfer *= resample.spline_transfer(self._binned)
+
+    def __call__(self, index: int) -> Image:
+        """Make the image of the `index`-th tilt in use, its margin included; the centre is pixel ``n // 2``."""
+        setting = self._setting
+        padded = [n * setting.factor for n in self._binned]
+        image_yx = readied_image(setting.series, int(setting.tilts[index]), padded, self._params.normalise)
+        return fourier_crop(image_yx, self._binned, self._transfer)
+
+
 class LineMaker:
     """Makes the lines of any tilt of a series; what all tilts share is prepared once.
 
-    Each image is mended (isolated pixels), normalised, faded out beyond its border, binned by
-    Fourier crop, low-passed, corrected for the CTF in strips (if wanted), resampled once by a cubic
-    spline so that the tilt axis is y, and filtered along its lines.
+    Each image is prepared (`ImageMaker`), corrected for the CTF in strips (if wanted), resampled once
+    by a cubic spline so that the tilt axis is y, and filtered along its lines.
 
     Parameters
     ----------
@@ -33,16 +66,9 @@ class LineMaker:
     """
 
     def __init__(self, setting: Setting, geometry: LineGeometry, params: ReconstructParams) -> None:
-        self._setting, self._geometry, self._params = setting, geometry, params
-        shape_yx, factor = setting.series.shape_yx, setting.factor
+        self._geometry, self._params = geometry, params
+        self.image = ImageMaker(setting, params, as_splines=True)
         self._strips = _strips(setting, geometry, params)
-        reach_px = margin_px(setting, params)
-        margins = [max(params.edge_taper * n, reach_px) for n in shape_yx]
-        self._binned = [
-            next_fast_size(int(np.ceil((n + 2 * margin) / factor))) for n, margin in zip(shape_yx, margins, strict=True)
-        ]
-        self._transfer = filters.lowpass_transfer(self._binned, params.cutoff_per_px, params.rolloff_per_px)
-        self._transfer *= resample.spline_transfer(self._binned)
         line_size = filters.padded_line_size(geometry.n_u)
         self._ramp = filters.ramp_weights(line_size, params.low_frequency)
         self._ramp *= filters.undo_linear_interpolation(line_size)
@@ -54,13 +80,6 @@ class LineMaker:
             return self.lines(image_yx, index)
         versions = (self.lines(version_yx, index) for version_yx in self._strips.versions(image_yx, index))
         return self._strips.in_strips(versions, self._geometry, index)
-
-    def image(self, index: int) -> Image:
-        """Make the binned image of the `index`-th tilt in use, as weights of cubic splines and with its margin."""
-        setting = self._setting
-        padded = [n * setting.factor for n in self._binned]
-        image_yx = readied_image(setting.series, int(setting.tilts[index]), padded, self._params.normalise)
-        return fourier_crop(image_yx, self._binned, self._transfer)
 
     def lines(self, image_yx: Image, index: int) -> Image:
         """Resample the image of the `index`-th tilt in use and filter its lines: float32[n_v, n_u]."""
