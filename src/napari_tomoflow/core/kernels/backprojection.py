@@ -108,6 +108,41 @@ def project(blocks, volume_zyx, start_u, step_x, step_z):
                     spread_rows(lines, tile, offsets[t, :n_columns], weights[t, :n_columns])
 
 
+@kernel
+def weigh_residuals(blocks, measured, per_length, sums):
+    """Turn predicted lines into ``R (b - A x)``; where nothing was measured it is 0.
+
+    Parameters
+    ----------
+    blocks : float32[n_blocks, n_tilts, n_u, ROWS]
+        The prediction A x; overwritten.
+    measured : float32[n_blocks, n_tilts, n_u, ROWS]
+        b; NaN marks rays that missed the image.
+    per_length : float32[n_tilts, n_u]
+        R.
+    sums : float64[n_tilts]
+        Becomes ``Σ R (b - A x)²`` of each tilt, summed in one order by any number of threads.
+
+    Notes
+    -----
+    Not checked: equal shapes. Threads own whole tilts.
+    """
+    n_blocks, n_tilts, n_u, _ = blocks.shape
+    for t in prange(n_tilts):
+        total = 0.0
+        for block in range(n_blocks):
+            for u in range(n_u):
+                row, given, weight = blocks[block, t, u], measured[block, t, u], per_length[t, u]
+                squares = np.float32(0.0)
+                for i in range(ROWS):
+                    difference = given[i] - row[i]
+                    known = difference if given[i] == given[i] else np.float32(0.0)
+                    squares += known * known
+                    row[i] = weight * known
+                total += weight * squares
+        sums[t] = total
+
+
 @inner
 def _read_tile(tile, part_yx):
     """Transpose a part of the volume; rows of the tile beyond it stay as they are."""

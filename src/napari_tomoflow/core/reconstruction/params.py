@@ -1,6 +1,8 @@
 """Parameters of the stage `reconstruct`."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from napari_tomoflow.core.params import Params, param
 
@@ -11,7 +13,10 @@ CtfFilter = Literal["flip", "multiply"]
 class ReconstructParams(Params):
     """How an aligned tilt series becomes a tomogram."""
 
-    method: Literal["wbp"] = param("wbp", help="Way to compute: wbp, weighted back-projection.")
+    method: Literal["wbp", "sirt", "sart"] = param(
+        "wbp",
+        help="Way to compute: weighted back-projection, or iterations with all tilts at once (sirt) or a few (sart).",
+    )
     bin: int | None = param(
         None, low=1, high=64, help="Pixels per voxel, by Fourier crop; left empty, the voxel comes out near 10 Å."
     )
@@ -37,6 +42,20 @@ class ReconstructParams(Params):
     ctf_filter: CtfFilter = param(
         "flip", expert=True, help="Flip the phases where the CTF is negative, or multiply with the CTF."
     )
+    iterations: int | None = param(
+        None,
+        low=1,
+        high=1000,
+        help="Iterations of sirt and sart; left empty, until half of the tilts no longer predicts the other better.",
+    )
+    warm_start: bool = param(False, help="Start sirt and sart from the weighted back-projection; for fine detail.")
+    positive: bool = param(
+        False, help="Keep sirt and sart from going below 0; for bright matter in a vacuum, as in a STEM series."
+    )
+    tilts_per_update: int = param(3, low=1, high=1000, expert=True, help="Tilts that sart uses at a time.")
+    relax: float | None = param(
+        None, low=0.01, high=1.9, expert=True, help="Length of a step; left empty, 1 for sirt and 0.3 for sart."
+    )
     cutoff_per_px: float = param(
         0.35, unit="cycles/px", low=0.01, high=0.5, expert=True, help="Frequency above which the images fade out."
     )
@@ -49,3 +68,10 @@ class ReconstructParams(Params):
     edge_taper: float = param(
         0.05, low=0, high=1, expert=True, help="Margin in which an image fades out beyond its border, over its width."
     )
+
+    @model_validator(mode="after")
+    def check_together(self) -> Self:
+        """Check what one field cannot know of another."""
+        if self.ctf == "slabs" and self.method != "wbp":
+            raise ValueError(f"ctf slabs goes with method wbp only; method is {self.method}; choose ctf strips.")
+        return self
