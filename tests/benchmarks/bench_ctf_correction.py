@@ -48,7 +48,7 @@ def specimen(column_zyx, step_deg, max_tilt_deg):
     return SimulateParams(
         size_px=size_px, pixel_ang=PIXEL_ANG, thickness_nm=thickness_nm, n_tilts=round(2 * max_tilt_deg / step_deg) + 1,
         tilt_min_deg=-max_tilt_deg, tilt_max_deg=max_tilt_deg, damage="none", defocus_um=3.0,
-        n_ribosomes=round(8 * field_um2 * thickness_nm), n_hooks=max(3, round(4 * field_um2 * thickness_nm)),
+        n_ribosomes=round(8 * field_um2 * thickness_nm), n_hooks=max(20, round(4 * field_um2 * thickness_nm)),
         n_proteasomes=0, n_gold=0, n_vesicles=0,
     )  # fmt: skip
 
