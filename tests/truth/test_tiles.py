@@ -13,6 +13,7 @@ from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
 from napari_tomoflow.core.reconstruction.wbp import weighted_backprojection
 from napari_tomoflow.core.report import silent
+from napari_tomoflow.core.stages.reconstruct import reconstruct
 from truth import imaged_points
 
 PIXEL_ANG = 10.0
@@ -131,3 +132,17 @@ def test_every_tile_is_corrected_for_its_own_defocus(monkeypatch):
     )
     assert right > flat + 0.05 > wrong + 0.1
     assert right > 0.9
+
+
+def test_the_stage_offers_tiles_in_any_number_type_and_reports_its_progress(blobs, tiled):
+    setting, seen = blobs[0], []
+    params = PARAMS.replace(method="tiles", dtype="int16", bin=1, thickness_ang=320.0)
+    tomogram = reconstruct(setting.series, setting.alignment, params=params, report=lambda *state: seen.append(state))
+    assert tomogram.volume.shape == (32, 100, 110)
+    densities = tomogram.volume[:, 2:-2, 7:-7] / tomogram.quality["stored_per_density"]
+    # The grid of tiles lies elsewhere in a field of another size: streaks and ghosts differ, matter does not.
+    assert correlation(densities, tiled) > 0.97
+    fractions = [done / total for done, total, _ in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert tomogram.quality["tiles"] == 7 * 7

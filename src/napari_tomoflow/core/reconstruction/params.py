@@ -13,9 +13,10 @@ CtfFilter = Literal["flip", "multiply"]
 class ReconstructParams(Params):
     """How an aligned tilt series becomes a tomogram."""
 
-    method: Literal["wbp", "sirt", "sart"] = param(
+    method: Literal["wbp", "tiles", "sirt", "sart"] = param(
         "wbp",
-        help="Way to compute: weighted back-projection, or iterations with all tilts at once (sirt) or a few (sart).",
+        help="Way to compute: weighted back-projection (wbp), Fourier inversion in tiles, "
+        "or iterations with all tilts at once (sirt) or a few (sart).",
     )
     bin: int | None = param(
         None, low=1, high=64, help="Pixels per voxel, by Fourier crop; left empty, the voxel comes out near 10 Å."
@@ -29,7 +30,10 @@ class ReconstructParams(Params):
         "or a quarter of the image width (all of it beyond 75° tilt).",
     )
     dtype: Literal["float32", "float16", "int16"] = param("float32", help="Number type of the tomogram.")
-    weighting: Literal["ramp", "none"] = param("ramp", help="Frequency weighting across the tilt axis.")
+    weighting: Literal["ramp", "sirt-like", "none"] = param(
+        "ramp",
+        help="Frequency weighting of wbp across the tilt axis; sirt-like looks as if iterated and costs nothing.",
+    )
     angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
     normalise: bool = param(
         True, help="Bring each image to mean 0 and standard deviation 1; switch off for calibrated series."
@@ -37,7 +41,7 @@ class ReconstructParams(Params):
     ctf: Literal["none", "strips", "slabs"] = param(
         "none",
         help="Correct for the CTF: none; in strips, with the defocus of the plane z = 0; "
-        "or in slabs, with that of every voxel (3D-CTF).",
+        "or in slabs, with that of every voxel (3D-CTF). Tiles take that of their centre.",
     )
     ctf_filter: CtfFilter = param(
         "flip", expert=True, help="Flip the phases where the CTF is negative, or multiply with the CTF."
@@ -46,7 +50,8 @@ class ReconstructParams(Params):
         None,
         low=1,
         high=1000,
-        help="Iterations of sirt and sart; left empty, until half of the tilts no longer predicts the other better.",
+        help="Iterations of sirt and sart; left empty, until half of the tilts no longer predicts the other better "
+        "(10 for the sirt-like weighting).",
     )
     warm_start: bool = param(False, help="Start sirt and sart from the weighted back-projection; for fine detail.")
     positive: bool = param(
@@ -72,6 +77,6 @@ class ReconstructParams(Params):
     @model_validator(mode="after")
     def check_together(self) -> Self:
         """Check what one field cannot know of another."""
-        if self.ctf == "slabs" and self.method != "wbp":
-            raise ValueError(f"ctf slabs goes with method wbp only; method is {self.method}; choose ctf strips.")
+        if self.ctf == "slabs" and self.method in ("sirt", "sart"):
+            raise ValueError(f"ctf slabs does not go with method {self.method}; choose ctf strips, or method wbp.")
         return self

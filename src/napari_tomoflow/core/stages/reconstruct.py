@@ -80,13 +80,15 @@ def reconstruct(
 def _method(params: ReconstructParams) -> "Method":
     """Find the function behind a choice; imported here, because listing the stages must stay cheap."""
     from napari_tomoflow.core.reconstruction.iterative import IterativeReconstruction
+    from napari_tomoflow.core.reconstruction.tiles import FourierTiles
     from napari_tomoflow.core.reconstruction.wbp import weighted_backprojection
     from napari_tomoflow.core.reconstruction.wbp_by_depth import DepthwiseBackprojection
 
-    if params.ctf == "slabs":
+    if (params.method, params.ctf) == ("wbp", "slabs"):
         return DepthwiseBackprojection
     methods: dict[str, Method] = {
         "wbp": weighted_backprojection,
+        "tiles": FourierTiles,
         "sirt": IterativeReconstruction,
         "sart": IterativeReconstruction,
     }
@@ -105,5 +107,7 @@ def _profile_quality(sd_profile: NDArray[np.float64], voxel_ang: float) -> dict[
 
 
 RECONSTRUCT = Stage.of(
-    reconstruct, version=2, cites=("Radermacher2006", "10.1016/j.jsb.2017.07.007", "10.1016/0022-5193(72)90180-4")
+    reconstruct,
+    version=2,
+    cites=("Radermacher2006", "10.1016/j.jsb.2017.07.007", "10.1038/s41592-019-0591-8", "10.1016/0022-5193(72)90180-4"),
 )
