@@ -121,3 +121,16 @@ def test_started_from_wbp_and_kept_positive_they_come_closer_to_the_film_than_wb
     for part, margin in ((middle, 0.02), (slice(None), 0.05)):
         scores = [np.corrcoef(volume[part].ravel(), expected[part].ravel())[0, 1] for volume in (plain, better)]
         assert scores[1] > scores[0] + margin
+
+
+@pytest.mark.parametrize("iterations", [3, 10])
+def test_the_sirt_like_weighting_looks_like_sirt_without_a_number_being_fitted(iterations):
+    series, alignment = bead_series((96, 96))
+    series = series.replace(images=series.images + RNG.normal(0, 0.3, series.images.shape).astype(np.float32))
+    params = BEADS.replace(thickness_ang=320.0, iterations=iterations)
+    choices = params, params.replace(method="wbp", weighting="sirt-like"), params.replace(method="wbp")
+    sirt, like, plain = (reconstruct(series, alignment, params=each).volume[:, 16:-16, 16:-16] for each in choices)
+    agreement = np.corrcoef(sirt.ravel(), like.ravel())[0, 1]
+    assert agreement > 0.95
+    assert agreement > np.corrcoef(sirt.ravel(), plain.ravel())[0, 1] + 0.05
+    assert np.vdot(sirt, like) / np.vdot(like, like) == pytest.approx(1.0, abs=0.15)

@@ -116,6 +116,26 @@ def ramp_weights(size: int, low_frequency: float) -> NDArray[np.float32]:
     return weights.astype(np.float32)
 
 
+def sirt_like_weights(size: int, iterations: int, first_per_px: float) -> NDArray[np.float32]:
+    """Gain of a number of SIRT iterations over the complete inversion, on a half transform of a line.
+
+    From nothing, n iterations bring back ``1 - (1 - e)ⁿ`` of what the ramp would; the eigenvalue e of an
+    iteration is ``first_per_px / f``, because views sample a frequency f as densely as 1 / f.
+
+    Parameters
+    ----------
+    size : int
+        Even length of the transformed line.
+    iterations : int
+    first_per_px : float
+        Frequency up to which the first iteration brings back everything: for T views of a slab D voxels
+        thick, over an angle of Θ radians in all, the mean of ``cos(tilt)`` over D · Θ.
+    """
+    frequency = np.maximum(np.arange(size // 2 + 1) / size, 1e-9)
+    eigenvalue = np.minimum(first_per_px / frequency, 1.0)
+    return np.asarray(1.0 - (1.0 - eigenvalue) ** iterations, np.float32)
+
+
 def undo_linear_interpolation(size: int) -> NDArray[np.float32]:
     """Return 1 / sinc², the inverse of what linear interpolation between samples does on average, on a half transform.
 

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import TiltSeries
 from napari_tomoflow.core.ops import filters, resample
-from napari_tomoflow.core.ops.backprojection import LineGeometry, grid_in_image
+from napari_tomoflow.core.ops.backprojection import LineGeometry, angular_spacing, grid_in_image
 from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
 from napari_tomoflow.core.reconstruction.ctf_correction import CtfCorrection, correction_for, margin_px
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
 
 Image = NDArray[np.float32]
+
+_SIRT_LIKE_ITERATIONS = 10
 
 
 class ImageMaker:
@@ -72,6 +74,9 @@ class LineMaker:
         line_size = filters.padded_line_size(geometry.n_u)
         self._ramp = filters.ramp_weights(line_size, params.low_frequency)
         self._ramp *= filters.undo_linear_interpolation(line_size)
+        if params.weighting == "sirt-like":
+            iterations = params.iterations or _SIRT_LIKE_ITERATIONS
+            self._ramp *= filters.sirt_like_weights(line_size, iterations, _first_per_px(setting))
 
     def __call__(self, index: int) -> Image:
         """Make the lines of the `index`-th tilt in use: float32[n_v, n_u]."""
@@ -86,7 +91,7 @@ class LineMaker:
         geometry = self._geometry
         affine = grid_in_image(geometry, index, (image_yx.shape[0], image_yx.shape[1]))
         lines_vu = resample.sample_affine(image_yx, affine, (geometry.n_v, geometry.n_u))
-        return filters.filter_lines(lines_vu, self._ramp) if self._params.weighting == "ramp" else lines_vu
+        return filters.filter_lines(lines_vu, self._ramp) if self._params.weighting != "none" else lines_vu
 
 
 def _strips(setting: Setting, geometry: LineGeometry, params: ReconstructParams) -> CtfCorrection | None:
@@ -95,6 +100,13 @@ def _strips(setting: Setting, geometry: LineGeometry, params: ReconstructParams)
         return None
     matrices = setting.alignment.image_from_sample()[setting.tilts]
     return correction_for(setting, params, matrices, geometry.shape_zyx)
+
+
+def _first_per_px(setting: Setting) -> float:
+    """Return the frequency up to which one SIRT iteration brings back everything; see `filters.sirt_like_weights`."""
+    tilt_deg = setting.tilt_deg
+    mean_cosine = np.abs(np.cos(np.deg2rad(tilt_deg))).mean()
+    return float(mean_cosine / (setting.shape_zyx[0] * angular_spacing(tilt_deg).sum()))
 
 
 def readied_image(series: TiltSeries, tilt: int, shape_yx: Sequence[int], normalise: bool) -> Image:
