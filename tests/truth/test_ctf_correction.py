@@ -8,6 +8,7 @@ and are the truth here.
 import numpy as np
 import pytest
 
+from benchmarks import bench_ctf_correction
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import CtfSeries, Optics
 from napari_tomoflow.core.reconstruction import wbp_by_depth
@@ -100,3 +101,13 @@ def test_a_missing_or_foreign_ctf_is_named(plain):
     short = CtfSeries(optics=Optics(), defocus_u_ang=np.ones(3), defocus_v_ang=np.ones(3))
     with pytest.raises(DataError, match="known for 3 tilts, the series has 9"):
         reconstruct(*plain, ctf=short, params=PARAMS.replace(ctf="strips"))
+
+
+@pytest.mark.slow
+def test_in_a_simulated_slab_of_300_nm_the_corrections_rank_as_they_should(tmp_path):
+    found, k_inv_ang, ctf = bench_ctf_correction.measure(tmp_path, (1500, 256, 256), step_deg=6.0)
+    beyond = (k_inv_ang > bench_ctf_correction.first_zero_inv_ang(ctf)) & (k_inv_ang < 0.2)
+    for noise, curves in found.items():
+        mean = {name: np.mean(np.array(curve["fsc"])[beyond]) for name, curve in curves.items()}
+        assert mean["3D-CTF"] > 1.15 * mean["strips"] > mean["none"], noise
+        assert mean["one defocus per tilt"] > 1.15 * mean["3D-CTF, wrong hand"], noise

@@ -111,6 +111,13 @@ def test_a_volume_smaller_than_a_tile_is_cut_from_one(blobs, tiled):
     assert np.corrcoef(small.ravel(), tiled[11:21, 41:55, 38:58].ravel())[0, 1] > 0.99
 
 
+def test_a_volume_thicker_than_a_tile_has_layers_of_tiles(blobs, tiled, monkeypatch):
+    monkeypatch.setattr(tiles, "_LARGEST_TILE", 32)
+    setting = Setting(blobs[0].series, blobs[0].alignment, blobs[0].tilts, 1, (72, 96, 96))
+    thick = computed(tiles.FourierTiles, setting)
+    assert correlation(thick[20:52], blobs[1]) > correlation(tiled, blobs[1]) - 0.005
+
+
 def test_every_tile_is_corrected_for_its_own_defocus(monkeypatch):
     imaged_points.leave_bright_pixels(monkeypatch)
     # Wide, not thick: at 40° the points at either end lie 150 Å above and below the axis.
