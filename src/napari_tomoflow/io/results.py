@@ -41,6 +41,7 @@ FILE_OF: Mapping[type[Noun], str] = {
 # What an MRC header has no place for.
 _LABELS_ABOUT = "labels.json"
 _TOMOGRAM_ABOUT = "tomogram.json"
+_HALF_FILES = ("tomogram_half1.mrc", "tomogram_half2.mrc")
 _TOMOGRAM_RECORD = ("name", "voxel_ang", "origin_ang_zyx", "half", "contrast")
 
 
@@ -139,8 +140,15 @@ def _load_ctf(folder: Path) -> CtfSeries:
 
 
 def _save_tomogram(tomogram: Tomogram, folder: Path) -> None:
-    path = folder / FILE_OF[Tomogram]
-    write_mrc(path, tomogram.volume, tomogram.voxel_ang, origin_ang_zyx=tomogram.origin_ang_zyx, label="tomogram")
+    volumes = {FILE_OF[Tomogram]: tomogram.volume, **dict(zip(_HALF_FILES, tomogram.halves or (), strict=False))}
+    for name, volume in volumes.items():
+        write_mrc(
+            folder / name,
+            volume,
+            tomogram.voxel_ang,
+            origin_ang_zyx=tomogram.origin_ang_zyx,
+            label=name[: -len(".mrc")],
+        )
     _write_json(folder / _TOMOGRAM_ABOUT, {name: getattr(tomogram, name) for name in _TOMOGRAM_RECORD})
 
 
@@ -148,7 +156,9 @@ def _load_tomogram(folder: Path) -> Tomogram:
     about = _read_json(folder / _TOMOGRAM_ABOUT)
     record = {name: about[name] for name in _TOMOGRAM_RECORD}
     record["origin_ang_zyx"] = tuple(record["origin_ang_zyx"])
-    return Tomogram(volume=open_mrc(folder / FILE_OF[Tomogram]), **record)
+    half1, half2 = (folder / name for name in _HALF_FILES)
+    halves = (open_mrc(half1), open_mrc(half2)) if half1.exists() and half2.exists() else None
+    return Tomogram(volume=open_mrc(folder / FILE_OF[Tomogram]), halves=halves, **record)
 
 
 def _save_labels(labels: Labels, folder: Path) -> None:

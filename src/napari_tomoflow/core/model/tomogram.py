@@ -24,6 +24,8 @@ class Tomogram(Noun):
         Which half of the data it is made from; empty for all.
     contrast : {"dark", "bright"}
         Whether dense matter is dark or bright.
+    halves : pair of arrays [nz, ny, nx], or None
+        The same volume from either half of the data, alike in everything else.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Tomogram(Noun):
     origin_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
     half: Literal["", "half1", "half2"] = ""
     contrast: Literal["dark", "bright"] = "dark"
+    halves: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
         """Check the shape and the voxel size."""
@@ -39,3 +42,9 @@ class Tomogram(Noun):
             raise DataError(f"A tomogram has shape (nz, ny, nx); got {tuple(self.volume.shape)}; open a single volume.")
         if not self.voxel_ang > 0:
             raise DataError(f"The voxel size cannot be {self.voxel_ang:g} Å; mend the header or give it.")
+        for half in self.halves or ():
+            if tuple(half.shape) != tuple(self.volume.shape):
+                raise DataError(
+                    f"{self.name}: a half has shape {tuple(half.shape)}, the tomogram {tuple(self.volume.shape)}; "
+                    "give halves of this tomogram."
+                )

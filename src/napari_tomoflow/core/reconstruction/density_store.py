@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_INT16_RANGE_SD = 40.0
+_RANGE_SD = {"int16": 40.0, "int8": 10.0}
 _SAMPLED_ROWS = 128
 
 Volume = NDArray[np.float32]
@@ -17,7 +17,8 @@ def stored_per_density(dtype: str, sd: float) -> float:
     """Choose the factor by which densities of standard deviation `sd` are stored."""
     if dtype == "float32":
         return 1.0
-    return (np.iinfo(np.int16).max / _INT16_RANGE_SD if dtype == "int16" else 1.0) / (sd or 1.0)
+    largest = np.iinfo(dtype).max / _RANGE_SD[dtype] if dtype in _RANGE_SD else 1.0
+    return float(largest / (sd or 1.0))
 
 
 class DensityStore:

@@ -9,6 +9,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import TiltSeries
 from napari_tomoflow.core.ops import filters, resample
 from napari_tomoflow.core.ops.backprojection import LineGeometry, angular_spacing, grid_in_image
+from napari_tomoflow.core.ops.ctf import dose_envelope, rfft_frequencies
 from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
 from napari_tomoflow.core.reconstruction.ctf_correction import CtfCorrection, correction_for, margin_px
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
@@ -23,7 +24,7 @@ class ImageMaker:
     """Makes the binned images of a series.
 
     Each image is mended (isolated pixels), normalised, faded out beyond its border, binned by
-    Fourier crop and low-passed.
+    Fourier crop, low-passed and, if wanted, faded with exposure.
 
     Parameters
     ----------
@@ -44,13 +45,18 @@ class ImageMaker:
         self._transfer = filters.lowpass_transfer(self._binned, params.cutoff_per_px, params.rolloff_per_px)
         if as_splines:
             self._transfer *= resample.spline_transfer(self._binned)
+        self._fading = _fading_per_dose(setting, params, (self._binned[0], self._binned[1]))
 
     def __call__(self, index: int) -> Image:
         """Make the image of the `index`-th tilt in use, its margin included; the centre is pixel ``n // 2``."""
         setting = self._setting
         padded = [n * setting.factor for n in self._binned]
         image_yx = readied_image(setting.series, int(setting.tilts[index]), padded, self._params.normalise)
-        return fourier_crop(image_yx, self._binned, self._transfer)
+        transfer = self._transfer
+        if self._fading is not None:
+            exposure = _exposure_e_ang2(setting.series)[setting.tilts[index]]
+            transfer = transfer * np.exp(self._fading * np.float32(exposure))
+        return fourier_crop(image_yx, self._binned, transfer)
 
 
 class LineMaker:
@@ -100,6 +106,20 @@ def _strips(setting: Setting, geometry: LineGeometry, params: ReconstructParams)
         return None
     matrices = setting.alignment.image_from_sample()[setting.tilts]
     return correction_for(setting, params, matrices, geometry.shape_zyx)
+
+
+def _fading_per_dose(setting: Setting, params: ReconstructParams, shape_yx: tuple[int, int]) -> Image | None:
+    """Return the logarithm of what a unit of exposure leaves of each frequency of the binned images."""
+    if params.dose_weighting == "none" or not _exposure_e_ang2(setting.series).any():
+        return None
+    ky, kx = rfft_frequencies(shape_yx, setting.voxel_ang)
+    left = dose_envelope(np.hypot(ky, kx), 1.0, setting.series.optics.voltage_kv, params.dose_weighting)
+    return np.asarray(np.log(left), np.float32)
+
+
+def _exposure_e_ang2(series: TiltSeries) -> NDArray[np.float64]:
+    """Exposure at the middle of each image: float64[N]."""
+    return np.asarray(series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2 / 2)
 
 
 def _first_per_px(setting: Setting) -> float:

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.params import Params, param
 
 CtfFilter = Literal["flip", "multiply"]
@@ -29,7 +30,7 @@ class ReconstructParams(Params):
         help="Depth of the tomogram; left empty, 1.3 × the specimen found by align, "
         "or a quarter of the image width (all of it beyond 75° tilt).",
     )
-    dtype: Literal["float32", "float16", "int16"] = param("float32", help="Number type of the tomogram.")
+    dtype: Literal["float32", "float16", "int16", "int8"] = param("float32", help="Number type of the tomogram.")
     weighting: Literal["ramp", "sirt-like", "none"] = param(
         "ramp",
         help="Frequency weighting of wbp across the tilt axis; sirt-like looks as if iterated and costs nothing.",
@@ -38,6 +39,9 @@ class ReconstructParams(Params):
     normalise: bool = param(
         True, help="Bring each image to mean 0 and standard deviation 1; switch off for calibrated series."
     )
+    cosine_weights: bool = param(
+        False, expert=True, help="Weight each image by the cosine of its tilt as well, for thick specimens."
+    )
     ctf: Literal["none", "strips", "slabs"] = param(
         "none",
         help="Correct for the CTF: none; in strips, with the defocus of the plane z = 0; "
@@ -45,6 +49,14 @@ class ReconstructParams(Params):
     )
     ctf_filter: CtfFilter = param(
         "flip", expert=True, help="Flip the phases where the CTF is negative, or multiply with the CTF."
+    )
+    dose_weighting: DoseModel = param(
+        "none",
+        help="Fade each image's detail with the exposure before it: for looking. For matching and averaging keep none, "
+        "where it belongs into the weights.",
+    )
+    halves: Literal["none", "tilts"] = param(
+        "none", help="Also reconstruct odd and even tilts alone, to measure the resolution and to denoise."
     )
     iterations: int | None = param(
         None,

@@ -29,14 +29,20 @@ def weighted_backprojection(setting: Setting, params: ReconstructParams, report:
     lines_of = LineMaker(setting, projector.geometry, params)
     weights = tilt_weights(setting, params)
     for index in watched(range(len(setting.tilts)), report, "Filtering images"):
-        projector.add(index, lines_of(index) * np.float32(weights[index]))
+        lines_vu = lines_of(index)
+        lines_vu *= np.float32(weights[index])
+        projector.add(index, lines_vu)
     return WeightedBackprojection(projector, weights)
 
 
 def tilt_weights(setting: Setting, params: ReconstructParams) -> NDArray[np.float64]:
-    """Angle each view stands for, radians."""
+    """Angle each view stands for, radians, and if wanted less for those through much ice."""
     spacing = angular_spacing(setting.tilt_deg)
-    return spacing if params.angular_weights else np.full_like(spacing, spacing.mean())
+    weights = spacing if params.angular_weights else np.full_like(spacing, spacing.mean())
+    if not params.cosine_weights:
+        return weights
+    cosine = np.abs(np.cos(np.deg2rad(setting.tilt_deg)))
+    return np.asarray(weights * cosine * (weights.sum() / (weights * cosine).sum()))
 
 
 class WeightedBackprojection:

@@ -11,9 +11,13 @@ from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import Allocate, Stage, in_memory
 
 if TYPE_CHECKING:
-    from napari_tomoflow.core.reconstruction.method import Method
+    from napari_tomoflow.core.reconstruction.density_store import DensityStore
+    from napari_tomoflow.core.reconstruction.method import Method, Solution
+    from napari_tomoflow.core.reconstruction.setting import Setting
 
 __all__ = ["RECONSTRUCT", "ReconstructParams", "reconstruct"]
+
+_VOLUMES = ("tomogram", "tomogram_half1", "tomogram_half2")
 
 
 def reconstruct(
@@ -43,7 +47,7 @@ def reconstruct(
         Density per voxel: a view through d voxels of value 1 is d brighter, in standard deviations
         of an image (in its own units when not normalised), for tilts all the way round. Dark stays
         dark. float16 is divided by the standard deviation of the central planes; int16 spans 40
-        of them. ``quality["stored_per_density"]`` is the factor.
+        of them to either side, int8 10. ``quality["stored_per_density"]`` is the factor.
 
     Notes
     -----
@@ -51,30 +55,53 @@ def reconstruct(
     coarse detail more and noise less. ``sart`` comes to finer detail in fewer iterations. Both stop
     where reconstructions of every other tilt predict the remaining images best.
     """
-    from napari_tomoflow.core.reconstruction.ctf_correction import ctf_quality
     from napari_tomoflow.core.reconstruction.density_store import DensityStore, stored_per_density
+    from napari_tomoflow.core.reconstruction.halves import agreement, odd_and_even
     from napari_tomoflow.core.reconstruction.setting import Setting
 
     setting = Setting.of(series, alignment or Alignment.nominal(series), params, ctf)
-    solution = _method(params)(setting, params, part(report, 0, 2))
-    scale = stored_per_density(params.dtype, 1.0 if params.dtype == "float32" else solution.typical_sd())
-    volume = allocate("tomogram", setting.shape_zyx, np.dtype(params.dtype))
-    store = DensityStore(volume, scale)
-    solution.write(store, part(report, 1, 2))
-    quality = {
+    settings = [setting, *odd_and_even(setting)] if params.halves == "tilts" else [setting]
+    stores: list[DensityStore] = []
+    quality: dict[str, Any] = {}
+    for number, (name, each) in enumerate(zip(_VOLUMES, settings, strict=False)):
+        share = part(report, number, len(settings))
+        solution = _method(params)(each, params, part(share, 0, 2))
+        if not stores:
+            scale = stored_per_density(params.dtype, 1.0 if params.dtype == "float32" else solution.typical_sd())
+        stores.append(DensityStore(allocate(name, setting.shape_zyx, np.dtype(params.dtype)), scale))
+        solution.write(stores[-1], part(share, 1, 2))
+        quality = quality or _quality(setting, params, stores[0], solution)
+        del solution  # its lines make room for the next one's
+    volume, *halves = (store.volume for store in stores)
+    if halves:
+        quality |= agreement(halves[0], halves[1], setting.voxel_ang)
+    return Tomogram(
+        name=series.name,
+        volume=volume,
+        voxel_ang=setting.voxel_ang,
+        contrast=series.contrast,
+        halves=(halves[0], halves[1]) if halves else None,
+        quality=quality,
+    )
+
+
+def _quality(
+    setting: "Setting", params: ReconstructParams, store: "DensityStore", solution: "Solution"
+) -> dict[str, Any]:
+    """Gather what is known of a finished volume."""
+    from napari_tomoflow.core.reconstruction.ctf_correction import ctf_quality
+
+    return {
         "method": params.method,
         "voxel_ang": setting.voxel_ang,
         "bin": setting.factor,
         "shape_zyx": list(setting.shape_zyx),
         "tilts_used": len(setting.tilts),
-        "stored_per_density": scale,
+        "stored_per_density": store.scale,
         **ctf_quality(setting, params),
         **solution.quality,
         **_profile_quality(store.sd_profile, setting.voxel_ang),
     }
-    return Tomogram(
-        name=series.name, volume=volume, voxel_ang=setting.voxel_ang, contrast=series.contrast, quality=quality
-    )
 
 
 def _method(params: ReconstructParams) -> "Method":
