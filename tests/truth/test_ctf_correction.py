@@ -105,7 +105,7 @@ def test_a_missing_or_foreign_ctf_is_named(plain):
 
 @pytest.mark.slow
 def test_in_a_simulated_slab_of_300_nm_the_corrections_rank_as_they_should(tmp_path):
-    found, k_inv_ang, ctf = bench_ctf_correction.measure(tmp_path, (1500, 256, 256), step_deg=6.0)
+    found, k_inv_ang, ctf = bench_ctf_correction.measure(tmp_path, (1500, 512, 512), step_deg=4.0)
     beyond = (k_inv_ang > bench_ctf_correction.first_zero_inv_ang(ctf)) & (k_inv_ang < 0.2)
     for noise, curves in found.items():
         mean = {name: np.mean(np.array(curve["fsc"])[beyond]) for name, curve in curves.items()}
