@@ -5,8 +5,9 @@ One step takes the lines of some tilts, b, and the volume x it has so far to::
     x + relax · C Aᵀ R (b - A x)
 
 with A the projection and Aᵀ its exact transpose (`kernels.backprojection`), R one over the length
-of each ray in the volume, and C one over the number of rays a voxel meets. With all tilts at once
-this is SIRT, whose residual ``|b - A x|`` weighted by R never grows; with a few tilts at a time, SART.
+of each ray in the volume (less for the shorter rays of a tilt), and C one over the number of rays a
+voxel meets. With all tilts at once this is SIRT, whose residual ``|b - A x|`` weighted by R never
+grows; with a few tilts at a time, SART.
 
 Every line of a single-axis series is a problem of its own, so any number of neighbouring lines can
 be solved without the others. Legend: B blocks of lines, T tilts, M lines.
@@ -38,7 +39,7 @@ class Rays:
     start_u, step_x, step_z : float64[T]
         Position on the line of the first voxel, and per voxel of x and of z.
     per_length : float32[T, n_u]
-        R: one over the length of each ray; 0 for those that miss the volume.
+        R: one over the length of each ray for the longest of a tilt, less for others, 0 beside the volume.
     """
 
     start_u: Floats
@@ -55,7 +56,9 @@ class Rays:
         lengths = np.zeros((1, len(tilts), geometry.n_u, kernels.ROWS), np.float32)
         kernels.project(lengths, np.ones((nz, 1, nx), np.float32), start_u, step_x, step_z)
         length = lengths[0, :, :, 0]
-        per_length = np.where(length > 0, 1.0 / np.maximum(length, _SHORTEST_RAY_PX), 0.0)
+        # No more than one over the length, so the steps converge; less for rays that only clip a corner:
+        # most of what they meet lies beside the volume, and taken in full it piles up along the edges.
+        per_length = length / np.maximum(length.max(axis=1, keepdims=True), _SHORTEST_RAY_PX) ** 2
         return cls(start_u, step_x, step_z, per_length.astype(np.float32))
 
     def project(self, volume_zyx: Volume) -> Blocks:
