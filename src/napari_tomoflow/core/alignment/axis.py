@@ -48,17 +48,6 @@ def find_axis(
     return float(fine[top] + 0.1 * offset), float(middle)
 
 
-def best_directions(scores: NDArray[np.float64], angles_deg: NDArray[np.float64], most: int) -> list[float]:
-    """Return the local maxima of a score that is periodic over a half-turn, best first, at least 10° apart."""
-    chosen: list[float] = []
-    for candidate in angles_deg[np.argsort(-scores, kind="stable")]:
-        if all(half_turn_distance(float(candidate), other) >= 10.0 for other in chosen):
-            chosen.append(float(candidate))
-        if len(chosen) == most:
-            break
-    return chosen
-
-
 def half_turn_distance(first_deg: float, second_deg: float) -> float:
     """Return the angle between two lines, 0° to 90°."""
     return abs(wrapped_half_turn(first_deg - second_deg))

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.matching import neighbours_of, predict_from_slab
 from napari_tomoflow.core.alignment.prepare import Band, WorkStack
-from napari_tomoflow.core.alignment.views import moved, turn_view, turn_views
+from napari_tomoflow.core.alignment.views import moved, turn_again, turn_views
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.ops.correlation import band_pass, correlation_map, whitened_product
 from napari_tomoflow.core.ops.peaks import find_peak, noise_sd
@@ -54,7 +54,7 @@ def align_outward(
     for tilt in watched(order[1:], report, "Aligning outward"):
         others = neighbours_of(stack.tilt_deg, tilt, placed, _PREDICTORS)
         alignment = _with_shift(alignment, tilt, alignment.shift_ang_yx[others[0]])
-        turn_view(views, stack, alignment, tilt)
+        turn_again(views, stack, alignment, slice(tilt, tilt + 1))
         predicted, cover = predict_from_slab(views, tilt, others, thickness_ang)
         image = views.images[tilt] * views.masks[tilt]
         map_yx = correlation_map(whitened_product(image, predicted * cover, weights), (n, n))
@@ -63,7 +63,7 @@ def align_outward(
         steps = np.zeros((len(stack), 2))
         steps[tilt] = np.array([peak.y_px, peak.x_px]) * stack.pixel_ang
         alignment = moved(alignment, steps)
-        turn_view(views, stack, alignment, tilt)
+        turn_again(views, stack, alignment, slice(tilt, tilt + 1))
         placed.append(tilt)
     return alignment, height
 

@@ -1,8 +1,9 @@
 """The course of an alignment: place, refine coarsely, find the specimen, refine finely."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.axis import find_axis, half_turn_distance, wrapped_half_turn
 from napari_tomoflow.core.alignment.level import Slab, find_slab
@@ -11,15 +12,18 @@ from napari_tomoflow.core.alignment.prepare import Band, WorkStack
 from napari_tomoflow.core.alignment.refine import Matched, Matcher, refine_shifts
 from napari_tomoflow.core.alignment.search import BLIND_DIRECTIONS_DEG, Placement, Search
 from napari_tomoflow.core.alignment.verdict import refuse_chance
+from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.report import Report, part
 
 _THICKNESS_OF_FIELD = 0.3
 """Thickness first assumed, as a fraction of the field: half or twice as much does little harm."""
 
+_THICKNESSES_OF_FIELD = (0.3, 0.6, 1.0)
+"""Thicknesses of which the one that predicts held-out matter best is taken."""
+
 _LOWPASS_PX = 4.0
-_LOWPASS_ANG = 40.0
 _HIGHPASS_OF_FIELD = 1.0 / 3.0
-_HIGHPASS_ANG = 500.0
+"""Wavelengths compared, when nobody says: from this many pixels to this fraction of the field."""
 
 _COARSEST_PX = 120
 """The coarse level has half the resolution, unless that leaves fewer pixels than this."""
@@ -34,6 +38,9 @@ _FINAL_RANGE_DEG = 3.0
 """How far the axis may still turn once shifts are refined."""
 
 _COARSE_ROUNDS = 2
+
+_BETTER_START = 1.25
+"""Images that fit as recorded stay there, unless finding their places anew fits better by this factor."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Course:
     slab : Slab
     choice : AxisChoice
     axis_error_deg : float
-        Half the difference of the axes that two halves of the tilts give.
+        Half the difference of the axes that two halves of the tilts, or of the field, give: the larger.
     placed, chance : Placement
         Coarse alignment of the images, and of images with nothing in common.
     passes : list of int
@@ -105,19 +112,19 @@ def align_stack(name: str, stack: WorkStack, params: AlignParams, nominal_deg: f
     coarse, fine = _levels(stack, params)
     thickness_ang = params.thickness_ang or _THICKNESS_OF_FIELD * stack.field_ang
     search = Search(coarse.stack, coarse.band, thickness_ang, params.max_shift)
-    choice = _choose_start(search, params, nominal_deg, part(report, 0, 5))
-    placed = search.refine(choice.start_deg, params.axis_range_deg, part(report, 1, 5))
+    choice = _choose_start(search, params, nominal_deg, part(report, 0, 6))
+    placed = search.refine(choice.start_deg, params.axis_range_deg, part(report, 1, 6))
     if choice.blind:
         placed = placed.turned_to(wrapped_half_turn(placed.axis_deg))
-    chance = search.place_noise(placed.axis_deg, part(report, 2, 5))
+    chance = search.place_noise(placed.axis_deg, part(report, 2, 6))
     refuse_chance(name, placed, chance)
-    matched, first_passes = _refine_coarsely(coarse, placed, thickness_ang, params, part(report, 3, 5))
-    slab = find_slab(coarse.stack, matched.alignment)
-    if slab.seen and params.thickness_ang is None:
-        thickness_ang = slab.thickness_ang
+    if params.thickness_ang is None:
+        thickness_ang = _choose_thickness(coarse, placed.alignment, part(report, 3, 6))
+    matched, first_passes = _refine_coarsely(coarse, placed, thickness_ang, params, part(report, 4, 6))
     matcher = Matcher(fine.stack, fine.band, thickness_ang)
     radius_ang = _RADIUS_PX * fine.stack.pixel_ang
-    matched, last_passes = refine_shifts(matcher, matched.alignment, radius_ang, params.passes, part(report, 4, 5))
+    matched, last_passes = refine_shifts(matcher, matched.alignment, radius_ang, params.passes, part(report, 5, 6))
+    report(1, 1, "Aligned")
     return Course(
         matched,
         find_slab(coarse.stack, matched.alignment),
@@ -137,8 +144,9 @@ def _levels(stack: WorkStack, params: AlignParams) -> tuple[Level, Level]:
 
 
 def _level(stack: WorkStack, params: AlignParams) -> Level:
-    lowpass_ang = max(params.lowpass_ang or _LOWPASS_ANG, _LOWPASS_PX * stack.pixel_ang)
-    highpass_ang = params.highpass_ang or max(_HIGHPASS_ANG, _HIGHPASS_OF_FIELD * stack.field_ang)
+    # Two pixels are the finest a grid holds, whatever was asked for.
+    lowpass_ang = max(params.lowpass_ang or _LOWPASS_PX * stack.pixel_ang, 2.0 * stack.pixel_ang)
+    highpass_ang = params.highpass_ang or _HIGHPASS_OF_FIELD * stack.field_ang
     band = Band(lowpass_ang, max(highpass_ang, 2.0 * lowpass_ang))
     return Level(stack.filtered(band), band)
 
@@ -160,37 +168,67 @@ def _choose_start(search: Search, params: AlignParams, nominal_deg: float | None
     return AxisChoice(nominal_deg + wrapped_half_turn(best - nominal_deg), False, heights)
 
 
+def _choose_thickness(level: Level, alignment: Alignment, report: Report) -> float:
+    """Take the thickness of the slab that predicts held-out matter best."""
+    radius_ang = _RADIUS_PX * level.stack.pixel_ang
+    held_out = {}
+    for index, fraction in enumerate(_THICKNESSES_OF_FIELD):
+        thickness_ang = fraction * level.stack.field_ang
+        matcher = Matcher(level.stack, level.band, thickness_ang)
+        matched = matcher.match(alignment, "slab", radius_ang, part(report, index, len(_THICKNESSES_OF_FIELD)))
+        held_out[thickness_ang] = matched.steps.score
+    return max(held_out, key=lambda thickness_ang: held_out[thickness_ang])
+
+
 def _refine_coarsely(
     level: Level, placed: Placement, thickness_ang: float, params: AlignParams, report: Report
 ) -> tuple[Matched, int]:
     """Refine shifts by matching and the axis by common lines, in turns."""
     matcher = Matcher(level.stack, level.band, thickness_ang)
     radius_ang = _RADIUS_PX * level.stack.pixel_ang
-    alignment, passes = placed.alignment, 0
+    alignment = _best_start(matcher, placed.alignment, radius_ang, part(report, 0, _COARSE_ROUNDS + 1))
+    passes = 0
     range_deg = min(_FINAL_RANGE_DEG, params.axis_range_deg)
     for index in range(_COARSE_ROUNDS):
-        matched, accepted = refine_shifts(matcher, alignment, radius_ang, params.passes, part(report, index, 2))
+        share = part(report, index + 1, _COARSE_ROUNDS + 1)
+        matched, accepted = refine_shifts(matcher, alignment, radius_ang, params.passes, share)
         passes += accepted
         found_deg, _ = find_axis(level.stack, matched.alignment, matched.axis_deg, range_deg, level.band)
         alignment = matched.alignment.replace(axis_deg=np.full(len(level.stack), found_deg))
     return Matched(alignment, matched.steps, matched.predictor), passes
 
 
+def _best_start(matcher: Matcher, placed: Alignment, radius_ang: float, report: Report) -> Alignment:
+    """Start from the images as recorded if they fit about as well: they may be aligned already.
+
+    Features judge, because they must fit over all tilts; neighbours look alike even along a slow drift.
+    """
+    recorded = placed.replace(shift_ang_yx=np.zeros_like(placed.shift_ang_yx))
+    anew, as_is = (
+        matcher.match(alignment, "features", radius_ang, part(report, index, 2)).steps.score
+        for index, alignment in enumerate((placed, recorded))
+    )
+    return placed if anew > _BETTER_START * as_is else recorded
+
+
 def _axis_error(level: Level, matched: Matched) -> float:
-    """Find the axis from either half of the tilts and compare."""
-    order = np.argsort(np.argsort(level.stack.tilt_deg, kind="stable"))
-    found = []
-    for half in (0, 1):
-        chosen = order % 2 == half
-        alignment = matched.alignment
-        part_of_it = alignment.replace(
-            tilt_deg=alignment.tilt_deg[chosen],
-            axis_deg=alignment.axis_deg[chosen],
-            xtilt_deg=alignment.xtilt_deg[chosen],
-            shift_ang_yx=alignment.shift_ang_yx[chosen],
-            kept=alignment.kept[chosen],
-            residual_ang=alignment.residual_ang[chosen],
-        )
-        stack = level.stack.chosen(chosen)
-        found.append(find_axis(stack, part_of_it, matched.axis_deg, _FINAL_RANGE_DEG, level.band)[0])
-    return 0.5 * abs(found[0] - found[1])
+    """Find the axis from either half of the tilts and from either half of the field, and compare."""
+    stack, alignment = level.stack, matched.alignment
+
+    def axis_of(part_of_it: WorkStack, its_alignment: Alignment) -> float:
+        return find_axis(part_of_it, its_alignment, matched.axis_deg, _FINAL_RANGE_DEG, level.band)[0]
+
+    odd = np.arange(len(stack)) % 2 == 1
+    by_tilts = [axis_of(stack.chosen(half), _of_tilts(alignment, half)) for half in (odd, ~odd)]
+    upper = np.arange(stack.windows_y.shape[1]) >= stack.windows_y.shape[1] // 2
+    by_field = [axis_of(replace(stack, windows_y=stack.windows_y * half), alignment) for half in (upper, ~upper)]
+    return 0.5 * max(abs(by_tilts[0] - by_tilts[1]), abs(by_field[0] - by_field[1]))
+
+
+def _of_tilts(alignment: Alignment, chosen: NDArray[np.bool_]) -> Alignment:
+    """Keep the geometry of some tilts."""
+    return Alignment(
+        tilt_deg=alignment.tilt_deg[chosen],
+        axis_deg=alignment.axis_deg[chosen],
+        shift_ang_yx=alignment.shift_ang_yx[chosen],
+    )

@@ -42,17 +42,14 @@ def filled(
     Parameters
     ----------
     alignment : Alignment
-        Of the tilts in use.
+        Of the tilts in use, by increasing tilt.
     tilts : int64[K]
         Their indices.
     tilt_deg : float64[N]
         Of all tilts.
     residual_ang : float64[K]
     """
-    order = np.argsort(alignment.tilt_deg, kind="stable")
-    shifts = np.stack(
-        [np.interp(tilt_deg, alignment.tilt_deg[order], alignment.shift_ang_yx[order, k]) for k in range(2)], axis=1
-    )
+    shifts = np.stack([np.interp(tilt_deg, alignment.tilt_deg, column) for column in alignment.shift_ang_yx.T], axis=1)
     shifts[tilts] = alignment.shift_ang_yx
     residuals = np.full(len(tilt_deg), np.nan)
     residuals[tilts] = residual_ang

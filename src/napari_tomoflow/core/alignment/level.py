@@ -29,8 +29,8 @@ _EDGE = 0.25
 _ERRORS = 3.0
 """A slope is believed only if it is this many standard errors."""
 
-_MOST_SLOPE = 0.36
-"""Slopes beyond 20° are no lean of a specimen that lay flat on its grid."""
+_LEAST_SLOPE, _MOST_SLOPE = 0.02, 0.36
+"""Slopes below about 1° are less than patches of a field can tell; beyond 20° no specimen lay flat on its grid."""
 
 _GROUPS = 20
 """Groups of patches left out in turn for the standard errors."""
@@ -82,7 +82,7 @@ def find_slab(stack: WorkStack, alignment: Alignment) -> Slab:
     n = views.images.shape[1]
     n_depths = depth_count(_SEARCHED * stack.field_ang, stack.pixel_ang)
     products = np.zeros((n, n_depths, n), np.float32)
-    even = np.argsort(np.argsort(views.tilt_deg, kind="stable")) % 2 == 0
+    even = np.arange(len(views)) % 2 == 0
     multiply_halves(products, ramp_weighted(views), np.cos(angle), np.sin(angle), even)
     # The root keeps a few dense beads from outvoting everything else, and noise symmetric about zero.
     products = np.sign(products) * np.sqrt(np.abs(products))
@@ -114,7 +114,8 @@ def _fit_slab(profiles: Floats, centres_xy: Floats, heights: Floats) -> Slab:
     for _ in range(_ROUNDS):
         slope, error = _slope_with_error(profiles, centres_xy, heights, limits, slope)
         limits = _limits(_sheared(profiles, centres_xy @ slope, heights).mean(axis=0), heights) or limits
-    told = (np.abs(slope) > _ERRORS * error) & (np.abs(slope) < _MOST_SLOPE)
+    steep = np.abs(slope)
+    told = (steep > _ERRORS * error) & (steep > _LEAST_SLOPE) & (steep < _MOST_SLOPE)
     slope = np.where(told, slope, 0.0)
     limits = _limits(_sheared(profiles, centres_xy @ slope, heights).mean(axis=0), heights) or limits
     low, high = limits
@@ -145,7 +146,10 @@ def _slope_with_error(
     """Fit a plane to all matter within the limits, which lean with the slope found before."""
     apart = heights - (centres_xy @ slope)[:, None]
     margin = 0.25 * (limits[1] - limits[0])
-    weights = np.where((apart > limits[0] - margin) & (apart < limits[1] + margin), profiles, 0.0)
+    inside = (apart > limits[0] - margin) & (apart < limits[1] + margin)
+    # The ramp leaves negative tails beside matter; taken for mass they would steepen the slope.
+    base = np.where(inside, 0.0, profiles).sum() / max(np.count_nonzero(~inside), 1)
+    weights = np.where(inside, profiles - base, 0.0)
     # Products are signed, so noise cancels in the moments; centroids of positive parts are drawn to the middle.
     design = np.column_stack([np.ones(len(centres_xy)), centres_xy])
     mass, moment = weights.sum(axis=1), weights @ heights

@@ -66,10 +66,10 @@ class Steps(NamedTuple):
         """Half of what the halves of the field disagree by and the step still to go, as one length per tilt."""
         return np.asarray(np.hypot(0.5 * self.split_ang, np.hypot(*self.steps_ang_yx.T)))
 
-    def beats(self, other: "Steps", errors: float = 1.0) -> bool:
-        """Say whether the held-out correlation is better by more than some standard errors of the tilts' changes."""
-        change = self.held_out - other.held_out
-        return bool(change.mean() > errors * change.std() / np.sqrt(len(change)))
+    @property
+    def score(self) -> float:
+        """Mean held-out correlation: what passes and predictors are judged by."""
+        return float(self.held_out.mean())
 
 
 def neighbours_of(tilt_deg: Floats, tilt: int, pool: Sequence[int], most: int = _NEIGHBOURS) -> list[int]:
@@ -92,18 +92,15 @@ def predict_from_slab(
     cover : float32[n, n]
         How much of it they show, 0 to 1.
     """
-    from napari_tomoflow.core.kernels.slab import add_slab_view
+    from napari_tomoflow.core.kernels.slab import add_slab_views
 
     predicted, cover = np.zeros((2, *views.images.shape[1:]), np.float32)
-    stretch, total = views.stretch, 0.0
-    for other in others:
-        apart = np.deg2rad(views.tilt_deg[other] - views.tilt_deg[tilt])
-        width_px = thickness_ang / views.pixel_ang * abs(np.sin(apart)) / stretch[tilt]
-        weight = float(stretch[other])
-        add_slab_view(
-            predicted, cover, views.images[other], views.masks[other], stretch[other] / stretch[tilt], width_px, weight
-        )
-        total += weight
+    chosen = np.array(others, np.int64)
+    weights, own = views.stretch[chosen], views.stretch[tilt]
+    apart = np.deg2rad(views.tilt_deg[chosen] - views.tilt_deg[tilt])
+    widths_px = thickness_ang / views.pixel_ang * np.abs(np.sin(apart)) / own
+    add_slab_views(predicted, cover, views.images, views.masks, chosen, weights / own, widths_px, weights)
+    total = float(weights.sum())
     shown = cover > _LEAST_COVER * total
     return np.where(shown, predicted / np.where(shown, cover, 1.0), 0.0), np.clip(cover / total, 0.0, 1.0)
 
@@ -139,7 +136,7 @@ def predict_all_from_features(views: Views, thickness_ang: float, report: Report
     cosines, sines = np.cos(angle), np.sin(angle)
     n_depths = depth_count(thickness_ang, views.pixel_ang)
     predicted = np.zeros_like(rows)
-    fold_of = np.argsort(np.argsort(views.tilt_deg, kind="stable")) % _FOLDS
+    fold_of = np.arange(len(views)) % _FOLDS
     for fold in watched(range(_FOLDS), report, "Predicting projections"):
         chosen = fold_of != fold
         # Voxels add up the chosen tilts, whose noise is independent.

@@ -48,7 +48,7 @@ class WorkStack:
     windows_y, windows_x : float32[K, ny], float32[K, nx]
         How far each row and column counts: zero in dead borders, fading towards them.
     tilts : int64[K]
-        Index of each in the series.
+        Index of each in the series, by increasing tilt.
     tilt_deg : float64[K]
     pixel_ang : float
     """
@@ -141,7 +141,8 @@ def prepare(series: TiltSeries, report: Report) -> tuple[WorkStack, dict[int, st
             f"{series.name}: only {len(cleaned)} of {series.n_tilts} tilts hold an image that can be aligned; "
             f"at least {FEWEST_TILTS} are needed; include more tilts or check the stack."
         )
-    tilts = np.array(sorted(cleaned), np.int64)
+    # Sorted by tilt, so that the order of the stack decides no tie.
+    tilts = np.array(sorted(cleaned, key=lambda tilt: series.tilt_deg[tilt]), np.int64)
     images, windows_y, windows_x = (np.stack([cleaned[tilt][k] for tilt in tilts]) for k in range(3))
     images /= images.std(axis=(1, 2), keepdims=True)
     pixel_ang = series.pixel_ang * binning

@@ -67,7 +67,7 @@ class Matcher:
         """Match with either predictor and keep the one that held-out matter speaks for."""
         slab = self.match(alignment, "slab", radius_ang, part(report, 0, 2))
         features = self.match(alignment, "features", radius_ang, part(report, 1, 2))
-        return features if features.steps.beats(slab.steps, 0.0) else slab
+        return features if features.steps.score > slab.steps.score else slab
 
 
 def refine_shifts(
@@ -90,7 +90,7 @@ def refine_shifts(
             radius_ang,
             part(report, accepted + 1, most_passes + 1),
         )
-        if not trial.steps.beats(best.steps, 0.0):
+        if trial.steps.score <= best.steps.score:
             return best, accepted
         best = trial
     return best, most_passes

@@ -50,20 +50,19 @@ def turn_views(stack: WorkStack, alignment: Alignment) -> Views:
     n = stack.side_px
     images, masks = np.empty((2, len(stack), n, n), np.float32)
     views = Views(images, masks, stack.tilt_deg, stack.pixel_ang)
-    for tilt in range(len(stack)):
-        turn_view(views, stack, alignment, tilt)
+    turn_again(views, stack, alignment, slice(None))
     return views
 
 
-def turn_view(views: Views, stack: WorkStack, alignment: Alignment, tilt: int) -> None:
-    """Resample one image, in place of what `views` held."""
-    from napari_tomoflow.core.kernels.plane import turn_image
+def turn_again(views: Views, stack: WorkStack, alignment: Alignment, tilts: slice) -> None:
+    """Resample some images, in place of what `views` held."""
+    from napari_tomoflow.core.kernels.plane import turn_images
 
-    angle = np.deg2rad(alignment.axis_deg[tilt])
-    shift_px = alignment.shift_ang_yx[tilt] / stack.pixel_ang
-    mask = np.outer(stack.windows_y[tilt], stack.windows_x[tilt])
-    turn_image(views.images[tilt], stack.images[tilt], angle, shift_px[0], shift_px[1])
-    turn_image(views.masks[tilt], mask, angle, shift_px[0], shift_px[1])
+    angles = np.deg2rad(alignment.axis_deg[tilts])
+    shifts_px = alignment.shift_ang_yx[tilts] / stack.pixel_ang
+    masks = stack.windows_y[tilts, :, None] * stack.windows_x[tilts, None, :]
+    turn_images(views.images[tilts], stack.images[tilts], angles, shifts_px)
+    turn_images(views.masks[tilts], masks, angles, shifts_px)
 
 
 def limited_to_common_field(views: Views, soft: float = 0.5) -> Views:

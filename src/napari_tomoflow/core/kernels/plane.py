@@ -29,33 +29,36 @@ def _sample(image_yx, v, u):
 
 
 @kernel
-def turn_image(out_yx, image_yx, angle_rad, shift_y_px, shift_x_px):
-    """Resample an image so that the line at `angle_rad` from its y axis lies along y.
+def turn_images(out, images, angles_rad, shifts_px_yx):
+    """Resample images so that the line at each one's angle from its y axis lies along y.
 
     Parameters
     ----------
-    out_yx : float32[my, mx]
+    out : float32[N, my, mx]
         ``out(p) = image(Rz(angle) · p + shift)`` with p from pixel ``n // 2`` of each; written in place.
-    image_yx : float32[ny, nx]
-    angle_rad : float
+    images : float32[N, ny, nx]
+    angles_rad : float64[N]
         Counter-clockwise from +y, y up.
-    shift_y_px, shift_x_px : float
-        Where the centre of `out` lies in the image, from its pixel ``n // 2``.
+    shifts_px_yx : float64[N, 2]
+        Where the centre of `out` lies in each image, from its pixel ``n // 2``.
 
     Notes
     -----
     Not checked: float32, C order. Threads own whole rows. Zero outside the image; NaN spreads to neighbours.
     """
-    my, mx = out_yx.shape
-    ny, nx = image_yx.shape
-    c, s = math.cos(angle_rad), math.sin(angle_rad)
-    for row in prange(my):
+    n, my, mx = out.shape
+    _, ny, nx = images.shape
+    for job in prange(n * my):
+        # prange counts in unsigned numbers, which must not meet signed ones.
+        i = np.int64(job) // my
+        row = np.int64(job) - i * my
+        c, s = math.cos(angles_rad[i]), math.sin(angles_rad[i])
         y = row - my // 2
         for column in range(mx):
             x = column - mx // 2
-            u = c * x - s * y + shift_x_px + nx // 2
-            v = s * x + c * y + shift_y_px + ny // 2
-            out_yx[row, column] = np.float32(_sample(image_yx, v, u))
+            u = c * x - s * y + shifts_px_yx[i, 1] + nx // 2
+            v = s * x + c * y + shifts_px_yx[i, 0] + ny // 2
+            out[i, row, column] = np.float32(_sample(images[i], v, u))
 
 
 @kernel

@@ -10,42 +10,49 @@ from napari_tomoflow.core.kernels._jit import inner, kernel
 
 @inner
 def _inside(start, c, nx):
-    """Return the range of x whose two taps at ``start + x · c`` both lie in a row of nx pixels."""
-    first, last = 0.0, float(nx)
+    """Return the range of x whose two taps at ``start + x · c`` lie in a row with a zero pixel at each end."""
     if abs(c) < 1e-9:
-        return (0, nx) if 0.0 <= start < nx - 1.001 else (0, 0)
-    # A thousandth of a pixel is given away, so that rounding cannot put a tap outside.
-    ends = ((0.0005 - start) / c, (nx - 1.0005 - start) / c)
-    first = max(first, math.ceil(min(ends[0], ends[1])))
-    last = min(last, math.floor(max(ends[0], ends[1])) + 1.0)
+        return (0, nx) if 0.0 < start < nx + 1.0 else (0, 0)
+    # A thousandth of a pixel next to the zeros is given away, so that rounding cannot put a tap outside.
+    ends = ((0.001 - start) / c, (nx + 0.999 - start) / c)
+    first = max(0.0, math.ceil(min(ends[0], ends[1])))
+    last = min(float(nx), math.floor(max(ends[0], ends[1])) + 1.0)
     return int(first), int(max(last, first))
 
 
 @inner
+def _first_tap(z, nz, nx, c, s):
+    """Return where the ray of the slice's first pixel meets a row with a zero pixel at each end."""
+    return (z - nz // 2) * s - (nx // 2) * c + nx // 2 + 1
+
+
+@inner
 def _backproject_row(slice_zx, rows, y, cosines, sines, chosen):
-    """Add row y of the chosen images into an empty slice across the axis, by linear interpolation."""
+    """Fill a slice across the axis with row y of the chosen images, by linear interpolation, zero outside."""
     nz, nx = slice_zx.shape
+    padded = np.zeros(nx + 2, np.float32)
     slice_zx[:] = 0.0
     for i in range(len(rows)):
         if chosen[i]:
-            row = rows[i, y]
+            padded[1 : nx + 1] = rows[i, y]
             c = np.float32(cosines[i])
             for z in range(nz):
-                start = np.float32((z - nz // 2) * sines[i] - (nx // 2) * cosines[i] + nx // 2)
+                start = np.float32(_first_tap(z, nz, nx, cosines[i], sines[i]))
                 first, last = _inside(start, c, nx)
                 for x in range(first, last):
                     u = start + np.float32(x) * c
                     left = np.int32(u)
                     w = u - np.float32(left)
-                    slice_zx[z, x] += row[left] + w * (row[left + 1] - row[left])
+                    slice_zx[z, x] += padded[left] + w * (padded[left + 1] - padded[left])
 
 
 @inner
 def _project_row(view_x, slice_zx, c, s):
     """Add the projection of a slice into one image row; zeros of the slice cost nothing."""
     nz, nx = slice_zx.shape
+    padded = np.zeros(nx + 2, np.float32)
     for z in range(nz):
-        start = (z - nz // 2) * s - (nx // 2) * c + nx // 2
+        start = _first_tap(z, nz, nx, c, s)
         first, last = _inside(start, c, nx)
         for x in range(first, last):
             value = slice_zx[z, x]
@@ -53,8 +60,9 @@ def _project_row(view_x, slice_zx, c, s):
                 u = start + x * c
                 left = int(u)
                 w = np.float32(u - left)
-                view_x[left] += (np.float32(1.0) - w) * value
-                view_x[left + 1] += w * value
+                padded[left] += (np.float32(1.0) - w) * value
+                padded[left + 1] += w * value
+    view_x += padded[1 : nx + 1]
 
 
 @kernel
