@@ -33,7 +33,6 @@ def test_the_needle_comes_out_round_and_its_layers_sharp(shared_data):
 
     assert half_turn_distance(alignment.quality["axis_deg"], -78.0) < 3.0
     # In pictures smeared crescents become a round needle with crisp layers.
-    print(edges(after), edges(before), alignment.quality["residual_px"])
     assert edges(after) > 1.2 * edges(before)
     assert alignment.quality["residual_px"]["mean"] < 0.3
 
