@@ -104,6 +104,7 @@ def test_a_missing_or_foreign_ctf_is_named(plain):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # ten reconstructions of 390 million voxels
 def test_in_a_simulated_slab_of_300_nm_the_corrections_rank_as_they_should(tmp_path):
     found, k_inv_ang, ctf = bench_ctf_correction.measure(tmp_path, (1500, 512, 512), step_deg=4.0)
     beyond = (k_inv_ang > bench_ctf_correction.first_zero_inv_ang(ctf)) & (k_inv_ang < 0.2)
