@@ -19,7 +19,7 @@ from napari_tomoflow.core.params import Params
 Allocate = Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]]
 """``allocate(name, shape, dtype) -> array``: where a result that may exceed memory is put.
 
-It may be a memory map: the stage fills it slab by slab, each part once, and reads none of it back."""
+It may be a memory map: the stage fills it part by part."""
 
 SERVICES = ("report", "allocate")
 """Keyword arguments a stage may take from whoever runs it."""
