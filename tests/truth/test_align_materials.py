@@ -26,14 +26,15 @@ def test_the_needle_comes_out_round_and_its_layers_sharp(shared_data):
         np.asarray(reconstruct(series, one, params).volume, np.float64) for one in (alignment, as_recorded)
     )
 
-    def edges(volume):
-        """Mean square slope over variance in the middle of the needle: blur lowers it."""
-        middle = crop_centred(volume, (20, 64, 64))
-        return sum((np.diff(middle, axis=axis) ** 2).mean() for axis in range(3)) / middle.var()
+    def layering(volume):
+        """How much the density along the needle's core bends from plane to plane, relative to the density."""
+        core = crop_centred(volume, (7, 64, 7)).mean(axis=(0, 2))[14:50]
+        return np.diff(core, 2).std() / core.mean()
 
-    assert half_turn_distance(alignment.quality["axis_deg"], -78.0) < 3.0
-    # In pictures smeared crescents become a round needle with crisp layers.
-    assert edges(after) > 1.2 * edges(before)
+    # The needle leans by 13° from the rows, and turns about itself.
+    assert 73.0 < abs(alignment.quality["axis_deg"]) < 82.0
+    # Measured 0.090 and 0.030; in pictures smeared crescents become a round needle with crisp layers.
+    assert layering(after) > 2.0 * layering(before)
     assert alignment.quality["residual_px"]["mean"] < 0.3
 
 

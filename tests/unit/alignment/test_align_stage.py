@@ -54,9 +54,9 @@ def test_quality_is_plain_and_complete(aligned, series):
     assert quality["chance_correlation_over_noise"] < 6 < quality["coarse_correlation_over_noise"]
 
 
-def test_the_claimed_residual_is_of_the_size_of_the_true_error(aligned, truth, points):
-    true_px = error_px(aligned, truth, points)
-    assert 0.3 * true_px < aligned.quality["residual_px"]["mean"] < 3.0 * true_px + 0.3
+def test_the_claimed_residual_does_not_flatter(aligned, truth, points):
+    # Halves of this small field hold different beads, so what they say of a tilt differs by more than its error.
+    assert error_px(aligned, truth, points) < aligned.quality["residual_px"]["mean"] < 1.0
 
 
 def test_nobody_says_the_axis_and_the_specimen_comes_out_up_to_its_mirror_image(series, truth, points):

@@ -37,7 +37,9 @@ _BETTER_AXIS = 1.1
 _FINAL_RANGE_DEG = 3.0
 """How far the axis may still turn once shifts are refined."""
 
-_COARSE_ROUNDS = 2
+_COARSE_ROUNDS = 6
+_SETTLED_DEG = 0.2
+"""Shifts and axis are refined in turns until the axis moves by less, at most so many times."""
 
 _BETTER_START = 1.25
 """Images that fit as recorded stay there, unless finding their places anew fits better by this factor."""
@@ -195,6 +197,8 @@ def _refine_coarsely(
         passes += accepted
         found_deg, _ = find_axis(level.stack, matched.alignment, matched.axis_deg, range_deg, level.band)
         alignment = matched.alignment.replace(axis_deg=np.full(len(level.stack), found_deg))
+        if abs(found_deg - matched.axis_deg) < _SETTLED_DEG:
+            break
     return Matched(alignment, matched.steps, matched.predictor), passes
 
 

@@ -23,6 +23,9 @@ Predictor = Literal["slab", "features"]
 _PREDICT = {"slab": predict_all_from_slab, "features": predict_all_from_features}
 
 
+_ALLOWANCE = 0.8
+
+
 @dataclass(frozen=True)
 class Matched:
     """An alignment with what projection matching says of it.
@@ -64,10 +67,14 @@ class Matcher:
         return Matched(alignment, steps, predictor)
 
     def better_predictor(self, alignment: Alignment, radius_ang: float, report: Report) -> Matched:
-        """Match with either predictor and keep the one that held-out matter speaks for."""
+        """Match with either predictor and keep the one that held-out matter speaks for.
+
+        Close neighbours look alike even along a slow drift, which flatters the slab; features must fit
+        over all tilts, so they are given an allowance.
+        """
         slab = self.match(alignment, "slab", radius_ang, part(report, 0, 2))
         features = self.match(alignment, "features", radius_ang, part(report, 1, 2))
-        return features if features.steps.score > slab.steps.score else slab
+        return features if features.steps.score > _ALLOWANCE * slab.steps.score else slab
 
 
 def refine_shifts(
