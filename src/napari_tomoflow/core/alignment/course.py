@@ -189,12 +189,12 @@ def _refine_coarsely(
     matcher = Matcher(level.stack, level.band, thickness_ang)
     radius_ang = _RADIUS_PX * level.stack.pixel_ang
     alignment = _best_start(matcher, placed.alignment, radius_ang, part(report, 0, _COARSE_ROUNDS + 1))
-    passes = 0
+    passes, predictor = 0, None
     range_deg = min(_FINAL_RANGE_DEG, params.axis_range_deg)
     for index in range(_COARSE_ROUNDS):
         share = part(report, index + 1, _COARSE_ROUNDS + 1)
-        matched, accepted = refine_shifts(matcher, alignment, radius_ang, params.passes, share)
-        passes += accepted
+        matched, accepted = refine_shifts(matcher, alignment, radius_ang, params.passes, share, predictor)
+        passes, predictor = passes + accepted, matched.predictor
         found_deg, _ = find_axis(level.stack, matched.alignment, matched.axis_deg, range_deg, level.band)
         alignment = matched.alignment.replace(axis_deg=np.full(len(level.stack), found_deg))
         if abs(found_deg - matched.axis_deg) < _SETTLED_DEG:

@@ -78,9 +78,25 @@ class Matcher:
 
 
 def refine_shifts(
-    matcher: Matcher, alignment: Alignment, radius_ang: float, most_passes: int, report: Report
+    matcher: Matcher,
+    alignment: Alignment,
+    radius_ang: float,
+    most_passes: int,
+    report: Report,
+    predictor: Predictor | None = None,
 ) -> tuple[Matched, int]:
     """Step towards the predictions for as long as held-out matter agrees better.
+
+    Parameters
+    ----------
+    matcher : Matcher
+    alignment : Alignment
+    radius_ang : float
+        How far one step may go.
+    most_passes : int
+    report
+    predictor : {"slab", "features"}, optional
+        Left out, the better of the two is chosen.
 
     Returns
     -------
@@ -89,7 +105,12 @@ def refine_shifts(
     accepted : int
         How many passes were.
     """
-    best = matcher.better_predictor(alignment, radius_ang, part(report, 0, most_passes + 1))
+    first = part(report, 0, most_passes + 1)
+    best = (
+        matcher.match(alignment, predictor, radius_ang, first)
+        if predictor
+        else matcher.better_predictor(alignment, radius_ang, first)
+    )
     for accepted in range(most_passes):
         trial = matcher.match(
             moved(best.alignment, best.steps.confirmed_ang_yx),
