@@ -71,7 +71,7 @@ def test_noise_is_refused(tmp_path, read, name, seed):
 
 @pytest.mark.parametrize("name", ["TS.mrc", "TS.tif", "TS.dm3", "TS.dm4", "TS.rec.gz"])
 def test_text_under_the_name_of_an_image_is_refused(tmp_path, name):
-    (tmp_path / name).write_text("These are notes on the session, not an image. " * 100)
+    (tmp_path / name).write_text("These are notes on the experiment, not an image. " * 100)
     refused(open_stack, tmp_path / name)
 
 
