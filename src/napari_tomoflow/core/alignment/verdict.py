@@ -54,6 +54,7 @@ def describe(
         "residual_nm": _summary(residual_ang / 10.0),
         "residual_px": _summary(residual_ang / series.pixel_ang),
         "residual_ang": _rounded(alignment.residual_ang),
+        "residual_is_blind_to": "errors of the common axis and of the tilt angles, and drifts all tilts share",
         "correlation_over_noise": round(float(np.mean(steps.height)), 2),
         "held_out_correlation": round(float(np.mean(steps.held_out)), 2),
         "coarse_correlation_over_noise": round(course.placed.mean_height, 2),

@@ -23,7 +23,8 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     Alignment
         One axis for all tilts, a shift for each; the specimen centred, and flat where its slope is known.
         Tilts left out are marked, their shifts interpolated. ``residual_ang`` is how far the last pass
-        and the two halves of the field disagree about each tilt.
+        and the two halves of the field disagree about each tilt; an error of the common axis does not
+        show in it, and may be several times as large.
 
     Raises
     ------
