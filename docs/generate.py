@@ -53,10 +53,10 @@ def _docstring(stage: Stage) -> tuple[str, dict[str, str]]:
 
 
 def _usage(stage: Stage) -> list[str]:
-    names = [*stage.inputs, f"{stage.params.__name__}(…)"]
+    needed = [name if need.required else f"{name}={name}" for name, need in stage.inputs.items()]
     function = stage.function
     python = f"from {function.__module__} import {stage.params.__name__}, {function.__name__}\n\n"
-    python += f"result = {function.__name__}({', '.join(names)})"
+    python += f"result = {function.__name__}({', '.join([*needed, f'params={stage.params.__name__}(…)'])})"
     return [f"```console\n{usage(stage)}\n```", f"```python\n{python}\n```"]
 
 

@@ -23,7 +23,7 @@ def test_the_needle_comes_out_round_and_its_layers_sharp(shared_data):
     as_recorded = Alignment(tilt_deg=series.tilt_deg, axis_deg=np.full(91, alignment.quality["axis_deg"]))
     params = ReconstructParams(bin=1, thickness_ang=64 * 180.0)
     after, before = (
-        np.asarray(reconstruct(series, one, params).volume, np.float64) for one in (alignment, as_recorded)
+        np.asarray(reconstruct(series, one, params=params).volume, np.float64) for one in (alignment, as_recorded)
     )
 
     def layering(volume):

@@ -23,6 +23,7 @@ _VOLUMES = ("tomogram", "tomogram_half1", "tomogram_half2")
 def reconstruct(
     series: TiltSeries,
     alignment: Alignment | None = None,
+    *,
     ctf: CtfSeries | None = None,
     params: ReconstructParams = ReconstructParams(),
     report: Report = silent,
