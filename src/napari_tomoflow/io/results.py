@@ -10,14 +10,8 @@ import numpy as np
 
 from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Labels, Noun, ParticleSet, Simulation, TiltSeries, Tomogram
-from napari_tomoflow.io.columns import (
-    alignment_from_table,
-    ctf_from_table,
-    optics_columns,
-    optics_from_columns,
-    table_from_alignment,
-    table_from_ctf,
-)
+from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
+from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
@@ -29,7 +23,7 @@ N = TypeVar("N", bound=Noun)
 QUALITY_FILE = "quality.json"
 FILE_OF: Mapping[type[Noun], str] = {
     TiltSeries: SERIES_STAR,
-    Alignment: "alignment.star",
+    Alignment: ALIGNMENT_STAR,
     CtfSeries: "ctf.star",
     Tomogram: "tomogram.mrc",
     ParticleSet: "particles.star",
@@ -94,37 +88,6 @@ def load_quality(folder: Path) -> dict[str, Any]:
     return dict(_read_json(folder / QUALITY_FILE))
 
 
-def _save_alignment(alignment: Alignment, folder: Path) -> None:
-    general: dict[str, float] = dict(
-        zip(
-            _ALIGNMENT_RECORD,
-            (*alignment.level_deg_yx, *alignment.centre_ang_zyx, alignment.thickness_ang or 0.0),
-            strict=True,
-        )
-    )
-    table = table_from_alignment(alignment)
-    write_star(folder / FILE_OF[Alignment], {"general": general, "alignment": table})
-
-
-_ALIGNMENT_RECORD = (
-    "tomoflowLevelY", "tomoflowLevelX",
-    "tomoflowCentreZAngst", "tomoflowCentreYAngst", "tomoflowCentreXAngst", "tomoflowThicknessAngst",
-)  # fmt: skip
-
-
-def _load_alignment(folder: Path) -> Alignment:
-    path = folder / FILE_OF[Alignment]
-    blocks = read_star(path)
-    general = cast(dict[str, Any], blocks.get("general", {}))
-    record = [float(general.get(name, 0.0)) for name in _ALIGNMENT_RECORD]
-    return alignment_from_table(
-        table_of(blocks, "rlnTomoYTilt", path),
-        level_deg_yx=(record[0], record[1]),
-        centre_ang_zyx=(record[2], record[3], record[4]),
-        thickness_ang=record[5] or None,
-    )
-
-
 def _save_ctf(ctf: CtfSeries, folder: Path) -> None:
     general = {**optics_columns(ctf.optics), "rlnTomoHand": ctf.hand}
     write_star(folder / FILE_OF[CtfSeries], {"general": general, "ctf": table_from_ctf(ctf)})
@@ -185,7 +148,7 @@ def _load_simulation(folder: Path) -> Simulation:
     truth = folder / FILE_OF[Simulation]
     return Simulation(
         series=load_series(folder),
-        alignment=_load_alignment(truth),
+        alignment=load_alignment(truth),
         ctf=_load_ctf(truth),
         particles=read_particles(truth / FILE_OF[ParticleSet]),
         density=_load_tomogram(truth) if (truth / FILE_OF[Tomogram]).exists() else None,
@@ -216,7 +179,7 @@ def _plain(value: Any) -> Any:
 
 _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     TiltSeries: save_series,
-    Alignment: _save_alignment,
+    Alignment: save_alignment,
     CtfSeries: _save_ctf,
     Tomogram: _save_tomogram,
     ParticleSet: lambda particles, folder: write_particles(folder / FILE_OF[ParticleSet], particles),
@@ -224,7 +187,7 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
-    Alignment: _load_alignment,
+    Alignment: load_alignment,
     CtfSeries: _load_ctf,
     Tomogram: _load_tomogram,
     ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),

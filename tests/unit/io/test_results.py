@@ -11,7 +11,9 @@ from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import (
     Alignment,
     CtfSeries,
+    Deformation,
     Labels,
+    Landmarks,
     Optics,
     ParticleSet,
     Simulation,
@@ -54,6 +56,19 @@ ALIGNMENT = Alignment(
     centre_ang_zyx=(1.0, 2.0, 1 / 3),
     thickness_ang=812.5,
 )
+LANDMARKS = Landmarks(
+    kind="gold",
+    points_ang_zyx=np.array([[1 / 3, -2.0, 5.0], [np.nan, np.nan, np.nan]]),
+    tilt=np.array([0, 3, 1]),
+    point=np.array([0, 0, 1]),
+    position_ang_yx=RNG.normal(size=(3, 2)),
+    weight=np.array([1.0, 0.25, 0.0]),
+    size_ang=100.0,
+)
+BENT = ALIGNMENT.replace(
+    landmarks=LANDMARKS,
+    deformation=Deformation(nodes_ang_yx=RNG.normal(size=(N, 3, 2, 2)), field_ang_yx=(500.0, 1 / 3)),
+)
 CTF = CtfSeries(
     optics=Optics(200.0, 1.4, 0.1),
     defocus_u_ang=RNG.uniform(2e4, 4e4, N),
@@ -87,7 +102,7 @@ LABELS = Labels(name="TS", volume=RNG.integers(0, 300, (3, 4, 5)), voxel_ang=9.8
 def assert_same(got, expected):
     assert type(got) is type(expected)
     for name, value in vars(expected).items():
-        if isinstance(value, Alignment | CtfSeries | ParticleSet | TiltSeries | Tomogram):
+        if isinstance(value, Alignment | CtfSeries | Deformation | Landmarks | ParticleSet | TiltSeries | Tomogram):
             assert_same(getattr(got, name), value)
         elif name == "quaternions_xyzw":
             np.testing.assert_allclose(got.quaternions_xyzw, value, rtol=0, atol=1e-15)
@@ -110,6 +125,8 @@ def got_keys(mapping):
         series(axis_deg=None),
         ALIGNMENT,
         ALIGNMENT.replace(thickness_ang=None),
+        BENT,
+        BENT.replace(landmarks=LANDMARKS.subset(LANDMARKS.tilt == 3)),
         CTF,
         PARTICLES,
         TOMOGRAM,
@@ -121,6 +138,8 @@ def got_keys(mapping):
         "series without axis",
         "alignment",
         "alignment without thickness",
+        "bent, with landmarks",
+        "with one measurement",
         "ctf",
         "particles",
         "tomogram",

@@ -2,7 +2,9 @@
 
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.ctf_series import CtfSeries
+from napari_tomoflow.core.model.deformation import Deformation
 from napari_tomoflow.core.model.labels import Labels
+from napari_tomoflow.core.model.landmarks import Landmarks
 from napari_tomoflow.core.model.noun import Noun
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
@@ -14,7 +16,9 @@ from napari_tomoflow.core.model.tomogram import Tomogram
 __all__ = [
     "Alignment",
     "CtfSeries",
+    "Deformation",
     "Labels",
+    "Landmarks",
     "Noun",
     "Optics",
     "ParticleSet",

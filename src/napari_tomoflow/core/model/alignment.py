@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model.deformation import Deformation
+from napari_tomoflow.core.model.landmarks import Landmarks
 from napari_tomoflow.core.model.noun import Noun, finite, flags, floats, per_item
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.ops import geometry
@@ -31,6 +33,11 @@ class Alignment(Noun):
         Shift of the origin already folded in; a record only.
     thickness_ang : float or None
         Estimated thickness of the specimen.
+    landmarks : Landmarks or None
+        What was measured, where the alignment rests on landmarks.
+    deformation : Deformation or None
+        How each image of the bent specimen differs from the rigid geometry above. `image_from_sample` is
+        rigid; `project` is not.
     """
 
     tilt_deg: NDArray[np.float64]
@@ -42,6 +49,8 @@ class Alignment(Noun):
     level_deg_yx: tuple[float, float] = (0.0, 0.0)
     centre_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
     thickness_ang: float | None = None
+    landmarks: Landmarks | None = None
+    deformation: Deformation | None = None
 
     def __post_init__(self) -> None:
         """Spread single values over all tilts and check counts."""
@@ -60,6 +69,15 @@ class Alignment(Noun):
             "Alignment", tilt_deg=self.tilt_deg, axis_deg=self.axis_deg, xtilt_deg=self.xtilt_deg,
             shift_ang_yx=self.shift_ang_yx,
         )  # fmt: skip
+        self._check_parts(n)
+
+    def _check_parts(self, n: int) -> None:
+        if self.landmarks is not None and (self.landmarks.tilt >= n).any():
+            raise DataError(
+                f"Alignment: a landmark is measured in tilt {self.landmarks.tilt.max()} of {n}; count from 0."
+            )
+        if self.deformation is not None and self.deformation.n_tilts != n:
+            raise DataError(f"Alignment: the deformation is of {self.deformation.n_tilts} tilts of {n}; give all.")
 
     @classmethod
     def nominal(cls, series: TiltSeries) -> "Alignment":
@@ -86,7 +104,17 @@ class Alignment(Noun):
 
     def project(self, points_ang_zyx: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Project points into every tilt: (Å from the image centre [N, P, 2] yx, depth in Å [N, P])."""
-        return geometry.project_points(self.image_from_sample(), points_ang_zyx)
+        image_ang_yx, depth_ang = geometry.project_points(self.image_from_sample(), points_ang_zyx)
+        if self.deformation is not None:
+            image_ang_yx = image_ang_yx - self.deformation.displacements(image_ang_yx)
+        return image_ang_yx, depth_ang
+
+    def landmark_residuals(self) -> NDArray[np.float64]:
+        """Return measured minus predicted place of every measurement: float64[M, 2] yx, Å; NaN for dropped points."""
+        if self.landmarks is None:
+            return np.zeros((0, 2))
+        predicted, _ = self.project(self.landmarks.points_ang_zyx)
+        return np.asarray(self.landmarks.position_ang_yx - predicted[self.landmarks.tilt, self.landmarks.point])
 
     def levelled(
         self, level_deg_yx: tuple[float, float], centre_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -105,4 +133,9 @@ class Alignment(Noun):
             shift_ang_yx=shift_ang_yx,
             level_deg_yx=level_deg_yx,
             centre_ang_zyx=centre_ang_zyx,
+            landmarks=self.landmarks
+            and self.landmarks.replace(
+                # The inverse of a rotation is its transpose: rows times L.
+                points_ang_zyx=((self.landmarks.points_ang_zyx - centre_ang_zyx)[:, ::-1] @ level)[:, ::-1]
+            ),
         )
