@@ -1,5 +1,6 @@
 """From raw tilt images to small clean ones that can be compared: bin, despike, window, band-pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.ops.correlation import band_pass, cosine_window
-from napari_tomoflow.core.ops.fourier import fourier_bin
+from napari_tomoflow.core.ops.fourier import binned_shape, fourier_bin
 from napari_tomoflow.core.report import Report, watched
 
 _LARGEST_PX = 512
@@ -25,6 +26,9 @@ _BLANK = 0.2
 
 _FADE = 0.08
 """Fraction of the image that fades at each border."""
+
+_SAMPLES = 512
+"""Grey values are judged on a grid of at most so many pixels a side: percentiles of 16 million tell no more."""
 
 FEWEST_TILTS = 5
 
@@ -115,6 +119,48 @@ def working_binning(shape_yx: tuple[int, int], pixel_ang: float) -> int:
     return int(max(min(coarse_enough, side // _SMALLEST_PX), -(-side // _LARGEST_PX), 1))
 
 
+def read_clean(series: TiltSeries, tilt: int) -> NDArray[np.float32]:
+    """Read one image: holes filled, spikes cut, dense matter dark, median zero, its scale untouched.
+
+    Returns
+    -------
+    float32[ny, nx]
+    """
+    image = series.image(tilt)
+    finite = np.isfinite(image)
+    if not finite.all():
+        image = np.where(finite, image, np.median(image[finite]) if finite.any() else 0.0).astype(np.float32)
+    step = -(-max(image.shape) // _SAMPLES)
+    low, middle, high = (float(value) for value in np.percentile(image[::step, ::step], (0.1, 50.0, 99.9)))
+    # Twice the range of all but one pixel in 500 is a spike, not gold: beads cover more than that.
+    clipped = np.clip(image, 2.0 * low - high, 2.0 * high - low)
+    return np.asarray(clipped - middle if series.contrast == "dark" else middle - clipped, np.float32)
+
+
+def read_binned(series: TiltSeries, tilts: Sequence[int], binning: int, report: Report) -> NDArray[np.float32]:
+    """Read some images, one at a time, and Fourier-bin them.
+
+    Parameters
+    ----------
+    series : TiltSeries
+    tilts : sequence of int
+        Indices in the series, in any order.
+    binning : int
+        A whole factor of at least 1.
+    report
+
+    Returns
+    -------
+    float32[K, ceil(ny / binning), ceil(nx / binning)]
+        As `read_clean` gives them: holes filled, spikes cut before they could ring, dense matter dark.
+        An offset of d px from pixel ``n // 2`` in the image is one of ``d / binning`` px here.
+    """
+    binned = np.empty((len(tilts), *binned_shape(series.shape_yx, binning)), np.float32)
+    for row, tilt in enumerate(watched([int(tilt) for tilt in tilts], report, "Reading images")):
+        binned[row] = fourier_bin(read_clean(series, tilt), binning)
+    return binned
+
+
 def prepare(series: TiltSeries, report: Report) -> tuple[WorkStack, dict[int, str]]:
     """Read the kept images one at a time, bin and clean them.
 
@@ -128,7 +174,7 @@ def prepare(series: TiltSeries, report: Report) -> tuple[WorkStack, dict[int, st
     cleaned, contrast = {}, {}
     excluded = {int(i): series.excluded_because[i] or "left out" for i in np.flatnonzero(~series.kept)}
     for tilt in watched([int(i) for i in series.kept_indices], report, "Reading images"):
-        image, window_y, window_x = _clean(series.image(tilt), binning)
+        image, window_y, window_x = _clean(read_clean(series, tilt), binning)
         contrast[tilt] = float(image.std())
         cleaned[tilt] = (image, window_y, window_x)
     usual = float(np.median(list(contrast.values()))) if contrast else 0.0
@@ -152,19 +198,13 @@ def prepare(series: TiltSeries, report: Report) -> tuple[WorkStack, dict[int, st
 def _clean(
     image: NDArray[np.float32], binning: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Fill holes, bin, cut spikes and find dead borders: (image, window along y, window along x)."""
-    finite = np.isfinite(image)
-    if not finite.all():
-        image = np.where(finite, image, np.median(image[finite]) if finite.any() else 0.0).astype(np.float32)
+    """Bin and find dead borders: (image, window along y, window along x)."""
     window_y = _live_window(np.ptp(image, axis=1) > 0, binning)
     window_x = _live_window(np.ptp(image, axis=0) > 0, binning)
     binned = fourier_bin(image, binning)
-    low, high = np.percentile(binned, (0.1, 99.9))
-    # Twice the range of all but one pixel in 500 is a spike, not gold: beads cover more than that.
-    clipped = np.clip(binned, low - (high - low), high + (high - low))
     weight = np.outer(window_y, window_x)
-    mean = float((clipped * weight).sum() / max(float(weight.sum()), 1.0))
-    return (clipped - mean).astype(np.float32), window_y, window_x
+    mean = float((binned * weight).sum() / max(float(weight.sum()), 1.0))
+    return (binned - mean).astype(np.float32), window_y, window_x
 
 
 def _live_window(live: NDArray[np.bool_], binning: int) -> NDArray[np.float32]:
