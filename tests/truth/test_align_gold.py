@@ -30,7 +30,7 @@ def test_third_party_gold_is_aligned_to_a_fifth_of_a_pixel(shared_data):
     series, truth = third_party_series(shared_data("sim_fiducial_A"), 85.0)
     start = rough_start(series, truth, -4.6)
     found = align_with_gold(series, start, None, None, silent)
-    assert found.diameter_ang == 100.0
+    assert found.size_ang == 100.0
     assert rms_px(start, truth, series, 1000.0) > 1.5
     assert rms_px(found.alignment, truth, series, 1000.0) < 0.2
     assert abs(found.alignment.axis_deg.mean() - truth.axis_deg.mean()) < 0.1

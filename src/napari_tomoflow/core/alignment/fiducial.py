@@ -1,7 +1,6 @@
 """Align by gold: start from an alignment right to a few pixels, find the beads, follow them, solve, look again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
 from napari_tomoflow.core.alignment.bundle_model import LADDER, Observations
 from napari_tomoflow.core.alignment.gold import Detections, detect_gold, measure_diameter
+from napari_tomoflow.core.alignment.tracked import Tracked, completed, tracked
 from napari_tomoflow.core.alignment.tracking import make_beads, observe
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
@@ -41,28 +41,9 @@ _MODELS = LADDER[:3]
 """Models whose parameters an alignment can hold: no magnification."""
 
 
-@dataclass(frozen=True, eq=False)
-class GoldAlignment:
-    """An alignment by gold.
-
-    Attributes
-    ----------
-    alignment : Alignment
-        Of all tilts. Where no bead was seen it keeps its start, about the new axis.
-    bundle : Bundle
-    diameter_ang : float
-    observations : Observations
-    """
-
-    alignment: Alignment
-    bundle: Bundle
-    diameter_ang: float
-    observations: Observations
-
-
 def align_with_gold(
     series: TiltSeries, start: Alignment, diameter_ang: float | None, depth_ang: float | None, report: Report
-) -> GoldAlignment | None:
+) -> Tracked | None:
     """Align by gold where there is enough of it.
 
     Parameters
@@ -78,7 +59,7 @@ def align_with_gold(
 
     Returns
     -------
-    GoldAlignment or None
+    Tracked or None
         None where there are not five beads that can be followed, or their places contradict each other.
     """
     height = np.inf
@@ -99,7 +80,7 @@ def align_with_gold(
     if solved is None:
         return None
     observations, bundle = solved
-    return GoldAlignment(_completed(bundle, start), bundle, diameter_ang, observations)
+    return tracked("gold", observations, bundle, start, diameter_ang)
 
 
 def _solve(
@@ -123,7 +104,7 @@ def _solve(
             return None
         bundle = solve_bundle(observations, alignment)
         points = bundle.points_ang_zyx[np.isfinite(bundle.points_ang_zyx).all(axis=1)]
-        alignment = _completed(bundle, start)
+        alignment = completed(bundle, start)
     report(_ROUNDS, _ROUNDS + 1, "Choosing what is free")
     observations, _ = observe(points, detections, alignment, radii_ang[-1], diameter_ang, half_field_ang)
     _, bundle = choose_model(observations, start, _MODELS)
@@ -135,16 +116,3 @@ def _is_sound(bundle: Bundle, diameter_ang: float) -> bool:
     beads = int(np.isfinite(bundle.points_ang_zyx).all(axis=1).sum())
     agree = bundle.leave_out_rms_ang < _MOST_RESIDUAL_DIAMETERS * diameter_ang
     return beads >= _LEAST_BEADS and int(bundle.alignment.kept.sum()) >= _LEAST_TILTS and agree
-
-
-def _completed(bundle: Bundle, start: Alignment) -> Alignment:
-    """Keep the tilts in which no bead was seen, moved as their neighbours were."""
-    solved, seen = bundle.alignment, bundle.alignment.kept
-    order = np.flatnonzero(seen)[np.argsort(start.tilt_deg[seen], kind="stable")]
-    moved = solved.shift_ang_yx - start.shift_ang_yx
-    shifts = np.array(solved.shift_ang_yx)
-    for k in range(2):
-        moved_here = np.interp(start.tilt_deg, start.tilt_deg[order], moved[order, k])
-        shifts[~seen, k] = (start.shift_ang_yx[:, k] + moved_here)[~seen]
-    residual_ang = np.where(seen, solved.residual_ang, start.residual_ang)
-    return solved.replace(shift_ang_yx=shifts, kept=start.kept, residual_ang=residual_ang)
