@@ -11,12 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 from napari_tomoflow import __version__
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Array
+from napari_tomoflow.core.ops.memory_map import release_pages
 from napari_tomoflow.io.files import cannot_write, partial, publish
 from napari_tomoflow.io.mrc_header import DTYPE_OF_MODE, HEADER_BYTES, OUR_LABEL
 
 _SLAB_BYTES = 1 << 24
 _MODE_OF_DTYPE = {np.dtype(dtype): mode for mode, dtype in DTYPE_OF_MODE.items()}
 _BLOCK_BYTES = 1 << 24
+_CACHED_VALUES = 1 << 16
 
 
 def allocate_mrc(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap[Any, Any]:
@@ -124,6 +126,7 @@ def write_mrc(
     try:
         for start, stop in _slabs(shape, array.dtype.itemsize):
             target[start:stop] = array[start:stop]
+            release_pages(target)
     except BaseException:
         partial(path).unlink(missing_ok=True)
         raise
@@ -180,14 +183,17 @@ def _set_geometry(
 
 
 def _set_statistics(header: Any, array: NDArray[Any]) -> None:
-    """Compute minimum, maximum, mean and RMS deviation slab by slab, summing in float64."""
+    """Compute minimum, maximum, mean and RMS deviation, in float64, few enough values at a time to stay cached."""
     low, high, total, squares = np.inf, -np.inf, 0.0, 0.0
     for start, stop in _slabs(array.shape, array.dtype.itemsize):
-        slab = array[start:stop]
-        low, high = min(low, slab.min()), max(high, slab.max())
-        wide = slab.astype(np.float64).ravel()
-        total += wide.sum()
-        squares += np.dot(wide, wide)
+        slab = array[start:stop].reshape(-1)
+        for first in range(0, slab.size, _CACHED_VALUES):
+            values = slab[first : first + _CACHED_VALUES]
+            low, high = min(low, values.min()), max(high, values.max())
+            wide = values.astype(np.float64)
+            total += wide.sum()
+            squares += np.square(wide, out=wide).sum()  # a product of vectors would wake other threads
+        release_pages(array)
     mean = total / array.size
     header["dmin"], header["dmax"], header["dmean"] = low, high, mean
     header["rms"] = max(squares / array.size - mean**2, 0.0) ** 0.5

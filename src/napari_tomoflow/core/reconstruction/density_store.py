@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.ops.memory_map import release_pages
+
 _RANGE_SD = {"int16": 40.0, "int8": 10.0}
 _SAMPLED_ROWS = 128
 
@@ -40,7 +42,8 @@ class DensityStore:
     def part(self, planes: slice, rows: slice = slice(None)) -> Iterator[Volume]:
         """Lend float32[planes, rows, nx] to be filled; on leaving it is in the volume.
 
-        Every voxel must be written exactly once.
+        Every voxel must be written exactly once. Where the volume lies in a mapped file, its memory is
+        handed back after every part.
         """
         target = self.volume[planes, rows]
         is_direct = target.dtype == np.float32 and self.scale == 1.0 and target.flags.c_contiguous
@@ -49,6 +52,7 @@ class DensityStore:
         self._measure(planes, part)
         if not is_direct:
             self._convert(target, part)
+        release_pages(self.volume)
 
     @property
     def sd_profile(self) -> NDArray[np.float64]:
