@@ -101,9 +101,10 @@ def _print_table(table: dict[str, dict[str, "Cell"]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table("series", *(stage.name for stage in STAGES))
+    stages = dict.fromkeys([stage.name for stage in STAGES] + [stage for row in table.values() for stage in row])
+    shown = Table("series", *stages)
     for name, row in table.items():
-        shown.add_row(name, *(_word(row[stage.name]) if stage.name in row else "" for stage in STAGES))
+        shown.add_row(name, *(_word(row[stage]) if stage in row else "" for stage in stages))
     Console().print(shown)
 
 

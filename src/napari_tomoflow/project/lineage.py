@@ -1,11 +1,14 @@
 """The graph of jobs, computed from their records: which result is newest, which descends from which."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from napari_tomoflow.project.record import ItemRecord, JobRecord, Reference
+
+EDIT = "edit"
+"""Stage of the jobs made by hand (`project.edits`); their inputs are named by the kind of noun."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,13 @@ class Lineage:
         self._records = {record.number: record for record in records}
         self._newest_of_stage: dict[tuple[str, str], Result] = {}
         self._of_noun: dict[tuple[str, str], list[Result]] = {}
+        self._edits: dict[tuple[str, str], list[Result]] = {}
         for result in self.finished():
             self._newest_of_stage[result.job.stage, result.series] = result
             for kind in result.item.outputs:
                 self._of_noun.setdefault((kind, result.series), []).append(result)
+                if result.job.stage == EDIT:
+                    self._edits.setdefault((kind, result.series), []).append(result)
 
     def finished(self) -> Iterator[Result]:
         """Yield the results that later jobs take by default, oldest first."""
@@ -66,6 +72,28 @@ class Lineage:
 
     def in_ancestry(self, kind: str, series: str, job: int) -> Result | None:
         """Find a noun among the results of a job and of all it was made from; the newest wins."""
+        for record in self._ancestry(series, job):
+            item = record.items.get(series)
+            if item is not None and item.status == "done" and kind in item.outputs:
+                return Result(record, series)
+        return None
+
+    @cached_property
+    def stale(self) -> frozenset[tuple[int, str]]:
+        """The (job, series) upstream of which something has been run or edited again with another result."""
+        # An edit stands for several nouns, each as good as what it was edited from; other jobs are judged whole.
+        stale: dict[tuple[int, str], frozenset[str]] = {}
+        for number, record in self._records.items():  # inputs have smaller numbers, so they are judged already
+            for series, inputs in record.inputs.items():
+                outdated = [one.kind for one in inputs.values() if self._is_outdated(record, one, series, stale)]
+                if record.stage == EDIT:
+                    outdated = [kind for kind in outdated if kind in record.items[series].outputs]
+                if outdated:
+                    stale[number, series] = frozenset(outdated)
+        return frozenset(stale)
+
+    def _ancestry(self, series: str, job: int) -> Iterator[JobRecord]:
+        """Yield a job and all that a series of it was made from, the newest first."""
         waiting, seen = [job], set()
         while waiting:
             number = max(waiting)
@@ -74,30 +102,34 @@ class Lineage:
             if record is None or number in seen:
                 continue
             seen.add(number)
-            item = record.items.get(series)
-            if item is not None and item.status == "done" and kind in item.outputs:
-                return Result(record, series)
+            yield record
             references = record.inputs.get(series, {}).values()
             waiting += [reference.job for reference in references if reference.job is not None]
-        return None
 
-    @cached_property
-    def stale(self) -> frozenset[tuple[int, str]]:
-        """The (job, series) upstream of which something has been run again with another result."""
-        stale: set[tuple[int, str]] = set()
-        for number, record in self._records.items():  # inputs have smaller numbers, so they are judged already
-            for series, inputs in record.inputs.items():
-                if any(self._is_outdated(reference, series, stale) for reference in inputs.values()):
-                    stale.add((number, series))
-        return frozenset(stale)
-
-    def _is_outdated(self, reference: Reference, series: str, stale: set[tuple[int, str]]) -> bool:
+    def _is_outdated(
+        self, record: JobRecord, reference: Reference, series: str, stale: Mapping[tuple[int, str], frozenset[str]]
+    ) -> bool:
         if reference.job is None:
             return False
         source = self._records.get(reference.job)
-        if source is None or (reference.job, series) in stale:
+        outdated = stale.get((reference.job, series), frozenset())
+        if source is None or reference.kind in outdated or (outdated and source.stage != EDIT):
             return True
-        newest = self._newest_of_stage.get((source.stage, series))
-        if newest is None or newest.job.number <= reference.job:
-            return False
-        return newest.item.fingerprint != reference.fingerprint
+        if source.stage != EDIT:
+            newest = self._newest_of_stage.get((source.stage, series))
+        elif record.stage != EDIT:
+            newest = next(reversed(self._edits.get((reference.kind, series), [])), None)
+        else:
+            return False  # an edit of an edit is no worse for the edits that followed
+        if newest is not None and newest.job.number > reference.job:
+            return newest.item.fingerprint != reference.fingerprint
+        return record.stage != EDIT and self._is_edited(record, reference, series)
+
+    def _is_edited(self, record: JobRecord, reference: Reference, series: str) -> bool:
+        """Tell whether what a job took was edited since, other than in the light of that job's own result."""
+        return any(
+            edit.inputs[reference.kind].job == reference.job
+            and all(ancestor.number != record.number for ancestor in self._ancestry(series, edit.job.number))
+            for edit in self._edits.get((reference.kind, series), [])
+            if reference.kind in edit.inputs
+        )

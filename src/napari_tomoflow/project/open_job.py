@@ -16,6 +16,7 @@ from napari_tomoflow.project.log import JobLog
 from napari_tomoflow.project.plan import Plan, Request
 from napari_tomoflow.project.record import ItemRecord, JobRecord, JobStatus, write_record
 from napari_tomoflow.project.software import software
+from napari_tomoflow.project.summary import write_summary
 
 
 class OpenJob:
@@ -46,7 +47,7 @@ class OpenJob:
             name: item if _is_whole(item, self.folder / name) else ItemRecord(fingerprint=item.fingerprint)
             for name, item in self.record.items.items()
         }
-        self._write(items=items, status="running", error="", ended=None, **_signature())
+        self._write(items=items, status="running", error="", ended=None, **signature())
         self._log.add(f"taken up again by process {self.record.pid} on {self.record.host}")
 
     def begin_item(self, name: str) -> None:
@@ -65,6 +66,8 @@ class OpenJob:
         else:
             self._publish(name)
             self._log.add(f"{name} done in {outcome.seconds:.1f} s")
+            if outcome.not_drawn:
+                self._log.add(f"{name} has no pictures, or not all: {outcome.not_drawn}")
         self._change_item(
             name,
             status="failed" if outcome.error else "done",
@@ -87,6 +90,7 @@ class OpenJob:
             ended=datetime.now(UTC),
             peak_memory=max(self.record.peak_memory or 0, peak_memory()),
         )
+        write_summary(self.record, self.folder)
         self._log.add(f"{status}: {done} of {len(items)} done")
         return self.record
 
@@ -149,7 +153,7 @@ def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:
         status="running",
         started=datetime.now(UTC),
         fingerprint=fingerprint(digests),
-        **_signature(),
+        **signature(),
     )
     folder = project.jobs_folder / f"{number:04d}-{request.stage.name}"
     with ExitStack() as undo, plainly(folder):
@@ -181,8 +185,8 @@ def _is_whole(item: ItemRecord, folder: Path) -> bool:
     return item.status == "done" and all((folder / file).exists() for file in item.outputs.values())
 
 
-def _signature() -> dict[str, Any]:
-    """Name this process and its software."""
+def signature() -> dict[str, Any]:
+    """Name this process and its software, as a record does."""
     return {"host": host(), "pid": os.getpid(), "process_started": process_started(), "software": software()}
 
 
