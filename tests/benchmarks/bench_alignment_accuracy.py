@@ -34,6 +34,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Simulation
 from napari_tomoflow.core.stages.align import AlignParams, align
 from napari_tomoflow.core.stages.simulate import SIMULATE, SimulateParams, simulate
+from napari_tomoflow.project.summary import numbers_in
 
 CASES = ("gold", "cell", "easy", "faults")
 FAILED_PX = 3.0
@@ -112,15 +113,6 @@ def true_error(alignment: Any, made: Simulation, params: SimulateParams, *, may_
         "mirrored": found.is_mirrored,
         "axis_error_deg": abs((axis_deg - params.axis_deg + 90) % 180 - 90),
     }
-
-
-def numbers_in(quality: Any, name: str = "") -> dict[str, float]:
-    """Flatten every single number of a quality record: ``residual_px.mean`` and the like."""
-    if isinstance(quality, dict):
-        parts = (numbers_in(value, f"{name}.{key}" if name else str(key)) for key, value in quality.items())
-        return {key: value for part in parts for key, value in part.items()}
-    is_number = isinstance(quality, int | float) and not isinstance(quality, bool)
-    return {name: float(quality)} if is_number else {}
 
 
 def faults_named(made: Simulation, quality: dict[str, Any]) -> dict[str, bool]:

@@ -7,7 +7,6 @@ from benchmarks.bench_alignment_accuracy import (
     CASES,
     is_reported,
     measure,
-    numbers_in,
     plot,
     rank_correlations,
     seeds_of,
@@ -39,11 +38,6 @@ def test_every_case_draws_another_series_for_every_seed_and_the_same_one_again()
     assert len({params.model_dump_json() for params in drawn}) == len(drawn)
     assert specimen("gold", 3, 1024) == specimen("gold", 3, 1024)
     assert {specimen("gold", seed, 1024).n_gold for seed in range(100)} == set(range(6, 21))
-
-
-def test_numbers_are_found_at_every_depth_of_a_record():
-    quality = {"a": {"b": 1, "c": [1, 2]}, "d": True, "e": "text", "f": None, "g": 0.5}
-    assert numbers_in(quality) == {"a.b": 1.0, "g": 0.5}
 
 
 def test_a_failure_is_silent_unless_its_claim_or_a_warning_says_so(tmp_path):

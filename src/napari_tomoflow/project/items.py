@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.core.model import RawStack, TiltSeries
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
@@ -59,6 +59,8 @@ class Outcome:
     bug : Exception or None
     trace : str
         Traceback of the bug.
+    not_drawn : str
+        Why the result, which is there, has no pictures; empty when it has all there are of it.
     """
 
     seconds: float
@@ -67,6 +69,7 @@ class Outcome:
     error: str = ""
     bug: Exception | None = None
     trace: str = ""
+    not_drawn: str = ""
 
 
 def peak_memory() -> int:
@@ -95,6 +98,16 @@ def make(task: Task, report: Report) -> dict[str, str]:
     absent = {name: None for name in task.stage.inputs if name not in task.inputs}
     result = task.stage(task.params, {**inputs, **absent}, report=report, allocate=allocate)
     return save(result, task.folder)
+
+
+def draw(task: Task) -> None:
+    """Leave pictures of the saved result beside it, if there are any of its kind."""
+    from napari_tomoflow.io.plots import DRAWN, save_figures
+
+    kind = task.stage.result
+    of_series = [name for name, needed in task.stage.inputs.items() if needed.kind is TiltSeries]
+    if kind in DRAWN and of_series:
+        save_figures(load_noun(kind, task.folder), _load(task, of_series[0]), task.folder)
 
 
 def _load(task: Task, name: str) -> Any:

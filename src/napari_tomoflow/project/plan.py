@@ -14,6 +14,7 @@ from napari_tomoflow.project.fingerprint import companions, reference_to_file, r
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.log import LOG_NAME
 from napari_tomoflow.project.record import RECORD_NAME, Reference
+from napari_tomoflow.project.summary import SUMMARY_NAME
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
 
 def _checked_name(name: str) -> str:
     """Refuse a name that cannot be a folder's beside a job's own files."""
-    taken = name in (RECORD_NAME, LOG_NAME) or name.startswith("running.") or name.endswith(".partial")
+    taken = name in (RECORD_NAME, LOG_NAME, SUMMARY_NAME) or name.startswith("running.") or name.endswith(".partial")
     if not name or name.startswith(".") or "/" in name or "\\" in name or taken:
         raise ParamError(f"A series cannot be named {name!r}; give a plain word with --name.")
     return name

@@ -15,7 +15,7 @@ from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.claims import Heartbeat
 from napari_tomoflow.project.files import plain
 from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprints, stored_params
-from napari_tomoflow.project.items import Outcome, Task, make, peak_memory
+from napari_tomoflow.project.items import Outcome, Task, draw, make, peak_memory
 from napari_tomoflow.project.open_job import OpenJob, begin_job, resume_job
 from napari_tomoflow.project.plan import Request, make_plan
 from napari_tomoflow.project.record import JobRecord
@@ -117,7 +117,17 @@ def work_on(task: Task, report: Report) -> Outcome:
     finally:
         if not outputs:
             shutil.rmtree(task.folder, ignore_errors=True)
-    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace)
+    not_drawn = _draw(task) if outputs else ""
+    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace, not_drawn)
+
+
+def _draw(task: Task) -> str:
+    """Draw a result and return why that failed: a picture is not worth losing hours of work for."""
+    try:
+        draw(task)
+    except Exception as trouble:
+        return f"{type(trouble).__name__}: {trouble}"
+    return ""
 
 
 def _work(job: OpenJob, request: Request, workers: int, report: Report) -> JobRecord:

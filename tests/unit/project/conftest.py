@@ -2,7 +2,14 @@
 
 import pytest
 
+from napari_tomoflow.io import plots
 from unit.project import fake_stages as fake
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Draw nothing: pictures take more time than everything else here. `test_pictures` has its own say."""
+    monkeypatch.setattr(plots, "DRAWN", ())
 
 
 @pytest.fixture
