@@ -103,16 +103,24 @@ def true_error(alignment: Any, made: Simulation, params: SimulateParams, *, may_
     rng = np.random.default_rng(0)
     half_ang_zyx = np.array([params.thickness_ang, params.field_ang, params.field_ang]) / 2
     points = rng.uniform(-1, 1, (60, 3)) * half_ang_zyx
-    found = error_after_rigid_motion(
-        alignment, made.alignment, points, params.pixel_ang, made.series.shape_yx, may_mirror=may_mirror
-    )
+    compare = partial(
+        error_after_rigid_motion, truth=made.alignment, points_ang_zyx=points, pixel_ang=params.pixel_ang,
+        shape_yx=made.series.shape_yx, may_mirror=may_mirror,
+    )  # fmt: skip
+    found = compare(alignment)
     axis_deg = alignment.quality.get("axis_deg", float(np.median(alignment.axis_deg)))
-    return {
+    errors = {
         "true_px": found.rms_px,
         "worst_tilt_px": float(found.per_tilt_px.max()),
         "mirrored": found.is_mirrored,
         "axis_error_deg": abs((axis_deg - params.axis_deg + 90) % 180 - 90),
     }
+    faults = made.quality["faults"]
+    spoilt = [*faults["dead"], *faults["shadowed"], *(tilt for pair in faults["swapped"] for tilt in pair)]
+    if spoilt:
+        sound = ~np.isin(np.arange(params.n_tilts), spoilt)
+        errors["sound_tilts_px"] = compare(alignment.replace(kept=alignment.kept & sound)).rms_px
+    return errors
 
 
 def faults_named(made: Simulation, quality: dict[str, Any]) -> dict[str, bool]:
@@ -162,16 +170,17 @@ def is_reported(line: dict[str, Any]) -> bool:
     return "refused" in line or too_large or bool(_BELIEVES_NOT.search(" ".join(line["warnings"])))
 
 
-def rank_correlations(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """Correlate the ranks of each claimed figure with those of the true error, largest first (Spearman)."""
+def rank_correlations(lines: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
+    """Correlate the ranks of each claimed figure with those of the true error: (Spearman's ρ, series)."""
     from scipy.stats import spearmanr
 
     done = [line for line in lines if "true_px" in line]
-    truth = [line["true_px"] for line in done]
-    names = set.intersection(*(set(line["claims"]) for line in done)) if len(done) > 2 else set()
-    columns = {name: [line["claims"][name] for line in done] for name in sorted(names)}
-    found = {name: float(spearmanr(column, truth)[0]) for name, column in columns.items() if len(set(column)) > 1}
-    return dict(sorted(found.items(), key=lambda pair: -abs(pair[1])))
+    found = {}
+    for name in sorted({name for line in done for name in line["claims"]}):
+        pairs = [(line["claims"][name], line["true_px"]) for line in done if name in line["claims"]]
+        if len(pairs) > 2 and len({claimed for claimed, _ in pairs}) > 1:
+            found[name] = float(spearmanr(pairs)[0]), len(pairs)
+    return dict(sorted(found.items(), key=lambda pair: -abs(pair[1][0])))
 
 
 def summary(lines: list[dict[str, Any]]) -> str:
@@ -184,13 +193,19 @@ def summary(lines: list[dict[str, Any]]) -> str:
             continue
         claim = claim_of(line)
         claimed = f"{line['claims'][claim]:.3f} ({claim})" if claim else "nothing"
-        named = "  unnamed: " + ", ".join(name for name, ok in line.get("faults_named", {}).items() if not ok)
         rows.append(
             f"{head} {line['true_px']:8.3f} {line['worst_tilt_px']:11.3f} {line['axis_error_deg']:6.3f} "
             f"{line['mirrored']!s:>9s} {line['kept']:5d} {line['cpu_s']:7.1f}  {claimed}"
-            f"{named if 'faults_named' in line else ''}"
+            f"{_about_faults(line)}"
         )
     return "\n".join([*rows, *_totals(lines)])
+
+
+def _about_faults(line: dict[str, Any]) -> str:
+    if "faults_named" not in line:
+        return ""
+    unnamed = ", ".join(name for name, is_named in line["faults_named"].items() if not is_named)
+    return f"; sound tilts {line['sound_tilts_px']:.3f} px; unnamed: {unnamed or 'none'}"
 
 
 def _totals(lines: list[dict[str, Any]]) -> list[str]:
@@ -207,7 +222,7 @@ def _totals(lines: list[dict[str, Any]]) -> list[str]:
     rows.append(f"beyond {FAILED_PX:g} px: {len(failures)}, of these unreported: {len(silent)} {silent or ''}")
     rows.append(f"within {FAILED_PX:g} px but reported as failed: {len(false)} {false or ''}")
     rows.append("rank correlation of the true error with")
-    return [*rows, *(f"  {value:6.2f}  {name}" for name, value in rank_correlations(lines).items())]
+    return [*rows, *(f"  {value:6.2f}  {name}, {n} series" for name, (value, n) in rank_correlations(lines).items())]
 
 
 def plot(lines: list[dict[str, Any]], path: Path) -> None:
