@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.core.reconstruction import tiles
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
-from napari_tomoflow.core.reconstruction.lines import ImageMaker
+from napari_tomoflow.core.reconstruction.images import VoxelImageMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
 from napari_tomoflow.core.reconstruction.wbp import weighted_backprojection
@@ -84,7 +84,7 @@ def tiled(blobs):
 
 def test_tiles_are_as_good_as_the_whole_volume_at_once(blobs, tiled):
     setting, truth = blobs
-    image_of = ImageMaker(setting, PARAMS, as_splines=False)
+    image_of = VoxelImageMaker(setting, PARAMS)
     images = [image_of(index) for index in range(len(setting.tilts))]
     cube = tiles.TileInverter(setting, PARAMS, 96)(images, np.zeros(3))
     assert correlation(tiled, truth) >= correlation(cube[32:64], truth) - 1e-3

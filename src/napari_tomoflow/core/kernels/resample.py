@@ -27,31 +27,76 @@ def sample_spline(out_vu, coefficients_yx, affine):
     the spline fades within two pixels. NaN spreads over four pixels.
     """
     nv, nu = out_vu.shape
-    ny, nx = coefficients_yx.shape
     for v in prange(nv):
         for u in range(nu):
             x = affine[0, 0] * u + affine[0, 1] * v + affine[0, 2]
             y = affine[1, 0] * u + affine[1, 1] * v + affine[1, 2]
-            left, low = math.floor(x), math.floor(y)
-            total = np.float32(0.0)
-            if left >= -2 and left <= nx and low >= -2 and low <= ny:
-                a0, a1, a2, a3 = spline_weights(np.float32(x - left))
-                b0, b1, b2, b3 = spline_weights(np.float32(y - low))
-                for tap, b in ((low - 1, b0), (low, b1), (low + 1, b2), (low + 2, b3)):
-                    if tap < 0 or tap >= ny:
-                        continue
-                    if left >= 1 and left + 2 < nx:
-                        total += b * (
-                            a0 * coefficients_yx[tap, left - 1]
-                            + a1 * coefficients_yx[tap, left]
-                            + a2 * coefficients_yx[tap, left + 1]
-                            + a3 * coefficients_yx[tap, left + 2]
-                        )
-                    else:
-                        for column, a in ((left - 1, a0), (left, a1), (left + 1, a2), (left + 2, a3)):
-                            if column >= 0 and column < nx:
-                                total += b * a * coefficients_yx[tap, column]
-            out_vu[v, u] = total
+            out_vu[v, u] = _spline_at(coefficients_yx, x, y)
+
+
+@kernel
+def sample_moved_spline(out_vu, coefficients_yx, affine, moves_yx, spacing_px):
+    """Sample a cubic B-spline on such a grid after every point of it has moved: the spline at ``p - moves(p)``.
+
+    Parameters
+    ----------
+    out_vu, coefficients_yx, affine
+        As in `sample_spline`.
+    moves_yx : float32[gy, gx, 2]
+        (y, x) in pixels at the pixels ``(j, i) · spacing_px``; linear in between, constant beyond. At least 2 × 2.
+    spacing_px : int
+
+    Notes
+    -----
+    As in `sample_spline`.
+    """
+    nv, nu = out_vu.shape
+    for v in prange(nv):
+        for u in range(nu):
+            x = affine[0, 0] * u + affine[0, 1] * v + affine[0, 2]
+            y = affine[1, 0] * u + affine[1, 1] * v + affine[1, 2]
+            move_y, move_x = _move_at(moves_yx, y / spacing_px, x / spacing_px)
+            out_vu[v, u] = _spline_at(coefficients_yx, x - move_x, y - move_y)
+
+
+@inner
+def _move_at(moves_yx, row, column):
+    """Interpolate between the four nodes around a place."""
+    gy, gx, _ = moves_yx.shape
+    row, column = min(max(row, 0.0), gy - 1.0), min(max(column, 0.0), gx - 1.0)
+    j, i = min(int(row), gy - 2), min(int(column), gx - 2)
+    b, a = row - j, column - i
+    y = (1 - b) * ((1 - a) * moves_yx[j, i, 0] + a * moves_yx[j, i + 1, 0])
+    y += b * ((1 - a) * moves_yx[j + 1, i, 0] + a * moves_yx[j + 1, i + 1, 0])
+    x = (1 - b) * ((1 - a) * moves_yx[j, i, 1] + a * moves_yx[j, i + 1, 1])
+    x += b * ((1 - a) * moves_yx[j + 1, i, 1] + a * moves_yx[j + 1, i + 1, 1])
+    return y, x
+
+
+@inner
+def _spline_at(coefficients_yx, x, y):
+    """Evaluate the spline at one point."""
+    ny, nx = coefficients_yx.shape
+    left, low = math.floor(x), math.floor(y)
+    total = np.float32(0.0)
+    if left >= -2 and left <= nx and low >= -2 and low <= ny:
+        a0, a1, a2, a3 = spline_weights(np.float32(x - left))
+        b0, b1, b2, b3 = spline_weights(np.float32(y - low))
+        for tap, b in ((low - 1, b0), (low, b1), (low + 1, b2), (low + 2, b3)):
+            if tap < 0 or tap >= ny:
+                continue
+            if left >= 1 and left + 2 < nx:
+                total += b * (
+                    a0 * coefficients_yx[tap, left - 1]
+                    + a1 * coefficients_yx[tap, left]
+                    + a2 * coefficients_yx[tap, left + 1]
+                    + a3 * coefficients_yx[tap, left + 2]
+                )
+            else:
+                for column, a in ((left - 1, a0), (left, a1), (left + 1, a2), (left + 2, a3)):
+                    if column >= 0 and column < nx:
+                        total += b * a * coefficients_yx[tap, column]
+    return total
 
 
 @inner

@@ -84,7 +84,7 @@ def line_geometry(matrices: Floats, voxel_ang: float, shape_zyx: tuple[int, int,
     matrices : float64[N, 3, 4]
         From `Alignment.image_from_sample`, Å.
     voxel_ang : float
-        Width of a voxel and of a pixel of the binned images.
+        Width of a voxel.
     shape_zyx : tuple of int
     """
     nz, ny, nx = shape_zyx
@@ -101,9 +101,9 @@ def line_geometry(matrices: Floats, voxel_ang: float, shape_zyx: tuple[int, int,
     return LineGeometry(image_from_line, step_x, step_z, lean, shape_zyx, 2 * half_u, ny + 2 * margin)
 
 
-def grid_in_image(geometry: LineGeometry, tilt: int, shape_yx: tuple[int, int]) -> Floats:
+def grid_in_image(geometry: LineGeometry, tilt: int, shape_yx: tuple[int, int], px_per_voxel: float = 1.0) -> Floats:
     """Return where the grid of lines of one tilt lies in its image: float64[2, 3], from indices to 0-based (x, y)."""
-    affine: Floats = geometry.image_from_line[tilt].copy()
+    affine: Floats = px_per_voxel * geometry.image_from_line[tilt]
     affine[:, 2] += (shape_yx[1] // 2, shape_yx[0] // 2)
     affine[:, 2] -= affine[:, :2] @ (geometry.n_u // 2, geometry.n_v // 2)
     return affine

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.ops.fourier import crop_centred, half_frequencies, next_fast_size
 
@@ -114,6 +114,36 @@ def ramp_weights(size: int, low_frequency: float) -> NDArray[np.float32]:
     weights = frequency.copy()
     weights[0] = low_frequency / size
     return weights.astype(np.float32)
+
+
+def exact_weights(size: int, tilt_deg: ArrayLike, thickness_px: float) -> NDArray[np.float64]:
+    """Weights for tilts at any angles: one over how many views share a frequency, on half transforms of lines.
+
+    The transform of a specimen `thickness_px` deep is no finer than one over that, so the transform of
+    view j contributes to that of view i, at a frequency f, by ``1 - thickness · f · |sin(θi - θj)|`` where
+    that is positive. With even steps this is the ramp times the step up to the frequency where
+    neighbours part; beyond it, where each view stands alone, it stays constant.
+
+    Parameters
+    ----------
+    size : int
+        Even length of the transformed lines.
+    tilt_deg : float[T]
+    thickness_px : float
+
+    Returns
+    -------
+    float64[T, size // 2 + 1]
+
+    References
+    ----------
+    Harauz, G. and van Heel, M. Optik 73, 146 (1986).
+    """
+    frequency = np.arange(size // 2 + 1) / size
+    angles = np.deg2rad(tilt_deg)
+    apart = thickness_px * np.abs(np.sin(angles[:, None] - angles))
+    sharing = [np.maximum(1.0 - one[:, None] * frequency, 0.0).sum(axis=0) for one in apart]
+    return np.asarray(1.0 / (thickness_px * np.array(sharing)))
 
 
 def sirt_like_weights(size: int, iterations: int, first_per_px: float) -> NDArray[np.float32]:

@@ -13,6 +13,9 @@ Image = NDArray[np.float32]
 SHIFT_TAPS = 6
 """Taps of a shift along y: a sine cut off by a Lanczos window three pixels wide."""
 
+MOVE_SPACING_PX = 16
+"""Moves are given at every so many pixels: a bend of 10 px over 500 px is off by a hundredth of a pixel in between."""
+
 
 def spline_transfer(shape_yx: Sequence[int]) -> Image:
     """Turn pixels into weights of cubic B-splines: what a half transform is multiplied with.
@@ -24,8 +27,10 @@ def spline_transfer(shape_yx: Sequence[int]) -> Image:
     return np.asarray(y * x, np.float32)
 
 
-def sample_affine(coefficients_yx: Image, affine: NDArray[np.float64], shape_vu: tuple[int, int]) -> Image:
-    """Sample a cubic spline on a turned, sheared and shifted grid; 0 outside.
+def sample_affine(
+    coefficients_yx: Image, affine: NDArray[np.float64], shape_vu: tuple[int, int], moves_yx: Image | None = None
+) -> Image:
+    """Sample a cubic spline on a turned, sheared and shifted grid, and if wanted a bent one; 0 outside.
 
     Parameters
     ----------
@@ -35,10 +40,22 @@ def sample_affine(coefficients_yx: Image, affine: NDArray[np.float64], shape_vu:
         Gives the 0-based pixel (x, y) of grid point (u, v, 1).
     shape_vu : tuple of int
         Shape of the grid.
+    moves_yx : float32[gy, gx, 2], optional
+        The spline is read at p - moves(p); (y, x) in pixels, at every `MOVE_SPACING_PX`-th pixel.
     """
     sampled = np.empty(shape_vu, np.float32)
-    kernels.sample_spline(sampled, np.ascontiguousarray(coefficients_yx, np.float32), affine)
+    coefficients_yx = np.ascontiguousarray(coefficients_yx, np.float32)
+    if moves_yx is None:
+        kernels.sample_spline(sampled, coefficients_yx, affine)
+    else:
+        kernels.sample_moved_spline(sampled, coefficients_yx, affine, moves_yx, MOVE_SPACING_PX)
     return sampled
+
+
+def places_of_moves(shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+    """Return where `sample_affine` wants to know the moves of an image: float64[gy, gx, 2], 0-based pixels (y, x)."""
+    axes = [np.arange(-(-n // MOVE_SPACING_PX) + 1) * float(MOVE_SPACING_PX) for n in shape_yx]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
 def shift_rows(planes_zyx: Image, shift_px: ArrayLike, n_rows: int) -> Image:

@@ -119,16 +119,16 @@ class CtfCorrection:
         Of the tilts in use.
     tilts : int64[N]
         Their numbers in `ctf`.
-    voxel_ang : float
-        Pixel size of the images it is given.
+    pixel_ang : float
+        Of the images it is given.
     how
         Phase flip or multiplication.
     """
 
     def __init__(
-        self, ctf: CtfSeries, steps: DepthSteps, tilts: NDArray[np.int64], voxel_ang: float, how: CtfFilter
+        self, ctf: CtfSeries, steps: DepthSteps, tilts: NDArray[np.int64], pixel_ang: float, how: CtfFilter
     ) -> None:
-        self._ctf, self.steps, self._tilts, self._voxel_ang, self._how = ctf, steps, tilts, voxel_ang, how
+        self._ctf, self.steps, self._tilts, self._pixel_ang, self._how = ctf, steps, tilts, pixel_ang, how
 
     def versions(self, image_yx: Image, index: int) -> Iterator[Image]:
         """Correct one image for each of its depths, the lowest first. It is transformed once."""
@@ -142,7 +142,7 @@ class CtfCorrection:
     def transfer(self, index: int, shape_yx: tuple[int, int]) -> Callable[[float], Image]:
         """Return what corrects the half transforms of images of one tilt, as a function of the depth in Å."""
         ctf, tilt = self._ctf, int(self._tilts[index])
-        k_yx = rfft_frequencies(shape_yx, self._voxel_ang)
+        k_yx = rfft_frequencies(shape_yx, self._pixel_ang)
         defocus_ang = float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt])
         gamma = gamma_2d_rad(
             k_yx, *defocus_ang, float(ctf.azimuth_deg[tilt]), ctf.optics, float(ctf.phase_deg[tilt])
@@ -180,7 +180,7 @@ class CtfCorrection:
 
 
 def correction_for(
-    setting: Setting, params: ReconstructParams, matrices: Floats, shape_zyx: tuple[int, int, int]
+    setting: Setting, params: ReconstructParams, matrices: Floats, shape_zyx: tuple[int, int, int], pixel_ang: float
 ) -> CtfCorrection:
     """Plan the correction of the tilts in use for a volume, which may be a part of the setting's.
 
@@ -192,12 +192,14 @@ def correction_for(
     matrices : float64[N, 3, 4]
         For the centre of the volume.
     shape_zyx : tuple of int
+    pixel_ang : float
+        Of the images to be corrected.
     """
-    ctf = _ctf_of(setting, params)
+    ctf = ctf_of(setting, params)
     depth: CtfDepth = "none" if ctf.hand == 0 else "voxel" if params.ctf == "slabs" else "plane"
     step_ang = largest_step_ang(ctf.optics, finest_detail_ang(setting, params))
     steps = depth_steps(matrices, setting.voxel_ang, shape_zyx, step_ang, depth)
-    return CtfCorrection(ctf, steps, setting.tilts, setting.voxel_ang, params.ctf_filter)
+    return CtfCorrection(ctf, steps, setting.tilts, pixel_ang, params.ctf_filter)
 
 
 def finest_detail_ang(setting: Setting, params: ReconstructParams) -> float:
@@ -209,7 +211,7 @@ def margin_px(setting: Setting, params: ReconstructParams) -> int:
     """Return how far beyond its borders an image must reach: as far as the CTF carries its finest details."""
     if params.ctf == "none":
         return 0
-    ctf, finest_ang = _ctf_of(setting, params), finest_detail_ang(setting, params)
+    ctf, finest_ang = ctf_of(setting, params), finest_detail_ang(setting, params)
     reach_ang = ctf.optics.wavelength_ang * float(np.abs(ctf.defocus_ang[setting.tilts]).max()) / finest_ang
     return int(np.ceil(reach_ang / setting.series.pixel_ang))
 
@@ -218,7 +220,7 @@ def ctf_quality(setting: Setting, params: ReconstructParams) -> dict[str, Any]:
     """Say how the CTF was corrected, and warn when its hand was not known."""
     if params.ctf == "none":
         return {"ctf": "none"}
-    hand = _ctf_of(setting, params).hand
+    hand = ctf_of(setting, params).hand
     quality: dict[str, Any] = {"ctf": params.ctf, "ctf_filter": params.ctf_filter, "defocus_hand": hand}
     if hand == 0:
         quality["ctf_warning"] = (
@@ -227,11 +229,12 @@ def ctf_quality(setting: Setting, params: ReconstructParams) -> dict[str, Any]:
     return quality
 
 
-def _ctf_of(setting: Setting, params: ReconstructParams) -> CtfSeries:
+def ctf_of(setting: Setting, params: ReconstructParams) -> CtfSeries:
     """Take the CTF of the series, or say what is missing."""
     name, ctf = setting.series.name, setting.ctf
     if ctf is None:
-        raise DataError(f"{name}: nothing is known of its CTF, but ctf is {params.ctf!r}; run ctf first, or set none.")
+        wanted, instead = (f"ctf is {params.ctf!r}", "none") if params.ctf != "none" else ("deconvolve is on", "it off")
+        raise DataError(f"{name}: nothing is known of its CTF, but {wanted}; run ctf first, or set {instead}.")
     if ctf.n_tilts != setting.series.n_tilts:
         raise DataError(
             f"{name}: the CTF is known for {ctf.n_tilts} tilts, the series has {setting.series.n_tilts}; run ctf again."

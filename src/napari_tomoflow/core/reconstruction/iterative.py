@@ -201,7 +201,7 @@ def _is_seen(setting: Setting, geometry: LineGeometry, index: int) -> NDArray[np
 
     Beyond it the lines are 0, which is no measurement: taken for one, it empties the volume's sides.
     """
-    affine = grid_in_image(geometry, index, (0, 0))
+    affine = grid_in_image(geometry, index, (0, 0), setting.px_per_voxel)
     v, u = np.ogrid[: geometry.n_v, : geometry.n_u]
     ny, nx = setting.series.shape_yx
     x, y = (row[0] * u + row[1] * v + row[2] for row in affine)

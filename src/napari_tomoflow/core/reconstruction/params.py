@@ -22,6 +22,9 @@ class ReconstructParams(Params):
     bin: int | None = param(
         None, low=1, high=64, help="Pixels per voxel, by Fourier crop; left empty, the voxel comes out near 10 Å."
     )
+    voxel_ang: float | None = param(
+        None, unit="Å", low=0.01, high=1e7, help="Width of a voxel, any not below the pixel's; instead of bin."
+    )
     thickness_ang: float | None = param(
         None,
         unit="Å",
@@ -30,14 +33,25 @@ class ReconstructParams(Params):
         help="Depth of the tomogram; left empty, 1.3 × the specimen found by align, "
         "or a quarter of the image width (all of it beyond 75° tilt).",
     )
+    width_ang: float | None = param(
+        None, unit="Å", low=1, high=1e8, help="Width of the tomogram across the tilt axis; left empty, the images'."
+    )
+    height_ang: float | None = param(
+        None, unit="Å", low=1, high=1e8, help="Height of the tomogram along the tilt axis; left empty, the images'."
+    )
     dtype: Literal["float32", "float16", "int16", "int8"] = param("float32", help="Number type of the tomogram.")
-    weighting: Literal["ramp", "sirt-like", "none"] = param(
+    weighting: Literal["ramp", "exact", "sirt-like", "none"] = param(
         "ramp",
-        help="Frequency weighting of wbp across the tilt axis; sirt-like looks as if iterated and costs nothing.",
+        help="Frequency weighting of wbp across the tilt axis: ramp; exact, by how many views share a frequency, "
+        "for uneven angles; sirt-like, which looks as if iterated and costs nothing.",
     )
     angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
     normalise: bool = param(
         True, help="Bring each image to mean 0 and standard deviation 1; switch off for calibrated series."
+    )
+    flatten: bool = param(False, help="Take the slow slope of ice or beam out of each image.")
+    erase_beads: bool = param(
+        False, help="Fill gold beads with what surrounds them; needs an alignment that followed gold."
     )
     cosine_weights: bool = param(
         False, expert=True, help="Weight each image by the cosine of its tilt as well, for thick specimens."
@@ -54,6 +68,21 @@ class ReconstructParams(Params):
         "none",
         help="Fade each image's detail with the exposure before it: for looking. For matching and averaging keep none, "
         "where it belongs into the weights.",
+    )
+    deconvolve: bool = param(
+        False,
+        help="Give back coarse contrast that the CTF took, noise suppressed (Tegunov's filter); for looking, "
+        "not for matching and averaging.",
+    )
+    deconvolve_strength: float = param(
+        1.0,
+        low=-2,
+        high=5,
+        expert=True,
+        help="Signal over noise that is assumed for coarse detail: 10 to the power of three times this.",
+    )
+    deconvolve_falloff: float = param(
+        1.0, low=0, high=100, expert=True, help="How fast the assumed signal falls towards fine detail."
     )
     halves: Literal["none", "tilts"] = param(
         "none", help="Also reconstruct odd and even tilts alone, to measure the resolution and to denoise."
@@ -91,4 +120,8 @@ class ReconstructParams(Params):
         """Check what one field cannot know of another."""
         if self.ctf == "slabs" and self.method in ("sirt", "sart"):
             raise ValueError(f"ctf slabs does not go with method {self.method}; choose ctf strips, or method wbp.")
+        if self.bin is not None and self.voxel_ang is not None:
+            raise ValueError("bin and voxel_ang both say how wide a voxel is; give one of them.")
+        if self.deconvolve and self.ctf != "none" and self.ctf_filter == "multiply":
+            raise ValueError("deconvolve does not go with ctf_filter multiply; choose flip.")
         return self

@@ -15,7 +15,7 @@ from napari_tomoflow.core.ops.resample import shift_rows
 from napari_tomoflow.core.reconstruction.lines import LineMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
-from napari_tomoflow.core.reconstruction.wbp import tilt_weights
+from napari_tomoflow.core.reconstruction.weights import tilt_weights
 from napari_tomoflow.core.report import Report, part, silent, watched
 
 Volume = NDArray[np.float32]

@@ -26,10 +26,10 @@ from napari_tomoflow.core.kernels.insertion import divide_by_weights, insert_sli
 from napari_tomoflow.core.ops.fourier import next_fast_size
 from napari_tomoflow.core.reconstruction.ctf_correction import correction_for
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
-from napari_tomoflow.core.reconstruction.lines import ImageMaker
+from napari_tomoflow.core.reconstruction.images import VoxelImageMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
-from napari_tomoflow.core.reconstruction.wbp import tilt_weights
+from napari_tomoflow.core.reconstruction.weights import tilt_weights
 from napari_tomoflow.core.report import Report, part, watched
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ class FourierTiles:
         self._size = int(np.clip(nz + nz % 2, _SMALLEST_TILE, _LARGEST_TILE))
         self._inverter = TileInverter(setting, params, self._size)
         self._grid = [tile_positions(n, self._size) for n in (nz, ny, nx)]
-        image_of = ImageMaker(setting, params, as_splines=False)
+        image_of = VoxelImageMaker(setting, params)
         self._images = [image_of(index) for index in watched(range(len(setting.tilts)), report, "Filtering images")]
         self.quality: dict[str, Any] = {
             "tilt_weights_deg": np.rad2deg(self._inverter.weights).tolist(),
@@ -224,7 +224,7 @@ def _ctf_transfers(
     """Prepare the correction of each tilt's patches, if that is wanted."""
     if params.ctf == "none":
         return None
-    correction = correction_for(setting, params, matrices, setting.shape_zyx)
+    correction = correction_for(setting, params, matrices, setting.shape_zyx, setting.voxel_ang)
     return [correction.transfer(index, (padded, padded)) for index in range(len(matrices))]
 
 

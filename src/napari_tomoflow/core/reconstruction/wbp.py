@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.ops.backprojection import Backprojector, LineGeometry, angular_spacing
+from napari_tomoflow.core.ops.backprojection import Backprojector, LineGeometry
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
 from napari_tomoflow.core.reconstruction.lines import LineMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
+from napari_tomoflow.core.reconstruction.weights import tilt_weights
 from napari_tomoflow.core.report import Report, watched
 
 _UPDATES_PER_SLAB = 2e9
@@ -33,16 +34,6 @@ def weighted_backprojection(setting: Setting, params: ReconstructParams, report:
         lines_vu *= np.float32(weights[index])
         projector.add(index, lines_vu)
     return WeightedBackprojection(projector, weights)
-
-
-def tilt_weights(setting: Setting, params: ReconstructParams) -> NDArray[np.float64]:
-    """Angle each view stands for, radians, and if wanted less for those through much ice."""
-    spacing = angular_spacing(setting.tilt_deg)
-    weights = spacing if params.angular_weights else np.full_like(spacing, spacing.mean())
-    if not params.cosine_weights:
-        return weights
-    cosine = np.abs(np.cos(np.deg2rad(setting.tilt_deg)))
-    return np.asarray(weights * cosine * (weights.sum() / (weights * cosine).sum()))
 
 
 class WeightedBackprojection:

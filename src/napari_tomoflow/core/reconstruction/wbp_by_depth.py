@@ -15,7 +15,8 @@ from napari_tomoflow.core.reconstruction.density_store import DensityStore
 from napari_tomoflow.core.reconstruction.lines import LineMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
-from napari_tomoflow.core.reconstruction.wbp import sd_of_central_planes, tilt_weights, write_slabs
+from napari_tomoflow.core.reconstruction.wbp import sd_of_central_planes, write_slabs
+from napari_tomoflow.core.reconstruction.weights import tilt_weights
 from napari_tomoflow.core.report import Report, part, silent, watched
 
 _BYTES_OF_LINES = 1e9
@@ -33,7 +34,7 @@ class DepthwiseBackprojection:
         self._matrices = setting.alignment.image_from_sample()[setting.tilts]
         self._weights = tilt_weights(setting, params)
         geometry = setting.lines()
-        steps = correction_for(setting, params, self._matrices, setting.shape_zyx).steps
+        steps = correction_for(setting, params, self._matrices, setting.shape_zyx, setting.image_px_ang).steps
         self._bands = bands_of_rows(steps, geometry, _BYTES_OF_LINES)
         images_of = LineMaker(setting, geometry, params)
         self._images = [
@@ -63,7 +64,7 @@ class DepthwiseBackprojection:
         matrices = moved_to_band(self._matrices, setting.voxel_ang, ny, band)
         shape_zyx = (nz, band[1] - band[0], nx)
         geometry = line_geometry(matrices, setting.voxel_ang, shape_zyx)
-        correction = correction_for(setting, self._params, matrices, shape_zyx)
+        correction = correction_for(setting, self._params, matrices, shape_zyx, setting.image_px_ang)
         projector = DepthBackprojector(geometry, correction.steps)
         lines_of = LineMaker(setting, geometry, self._params)
         for index in watched(range(len(self._images)), report, "Correcting for the CTF"):

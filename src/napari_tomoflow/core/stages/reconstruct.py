@@ -95,7 +95,7 @@ def _quality(
     return {
         "method": params.method,
         "voxel_ang": setting.voxel_ang,
-        "bin": setting.factor,
+        "bin": setting.voxel_ang / setting.series.pixel_ang,
         "shape_zyx": list(setting.shape_zyx),
         "tilts_used": len(setting.tilts),
         "stored_per_density": store.scale,
@@ -136,6 +136,6 @@ def _profile_quality(sd_profile: NDArray[np.float64], voxel_ang: float) -> dict[
 
 RECONSTRUCT = Stage.of(
     reconstruct,
-    version=2,
+    version=3,
     cites=("Radermacher2006", "10.1016/j.jsb.2017.07.007", "10.1038/s41592-019-0591-8", "10.1016/0022-5193(72)90180-4"),
 )

@@ -1,0 +1,165 @@
+"""From the raw tilt image to a clean, binned and filtered one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import TiltSeries
+from napari_tomoflow.core.ops import cleaning, filters, resample
+from napari_tomoflow.core.ops.ctf import dose_envelope, rfft_frequencies
+from napari_tomoflow.core.ops.deconvolution import wiener_gain
+from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
+from napari_tomoflow.core.ops.geometry import ang_from_pixels
+from napari_tomoflow.core.reconstruction.beads import BeadEraser
+from napari_tomoflow.core.reconstruction.ctf_correction import ctf_of, margin_px
+from napari_tomoflow.core.reconstruction.params import ReconstructParams
+from napari_tomoflow.core.reconstruction.setting import Setting
+
+Image = NDArray[np.float32]
+
+_TABLE_SIZE = 4096
+
+
+class ImageMaker:
+    """Makes the binned images of a series.
+
+    Each image is mended (isolated pixels), freed of beads and background (if wanted), normalised, faded
+    out beyond its border, binned by Fourier crop, low-passed and, if wanted, faded with exposure and
+    deconvolved.
+
+    Parameters
+    ----------
+    setting : Setting
+    params : ReconstructParams
+    as_splines : bool
+        Give the weights of cubic splines instead of pixels, for `resample.sample_affine`.
+    """
+
+    def __init__(self, setting: Setting, params: ReconstructParams, as_splines: bool) -> None:
+        self._setting, self._params = setting, params
+        shape_yx, factor = setting.series.shape_yx, setting.factor
+        reach_px = margin_px(setting, params)
+        margins = [max(params.edge_taper * n, reach_px) for n in shape_yx]
+        self._binned = [
+            next_fast_size(int(np.ceil((n + 2 * margin) / factor))) for n, margin in zip(shape_yx, margins, strict=True)
+        ]
+        cutoff, rolloff = (each / setting.px_per_voxel for each in (params.cutoff_per_px, params.rolloff_per_px))
+        self._transfer = filters.lowpass_transfer(self._binned, cutoff, rolloff)
+        if as_splines:
+            self._transfer *= resample.spline_transfer(self._binned)
+        ky, kx = rfft_frequencies((self._binned[0], self._binned[1]), setting.image_px_ang)
+        self._k_inv_ang = np.hypot(ky, kx)
+        self._fading = _fading_per_dose(setting, params, self._k_inv_ang)
+        self._erase = BeadEraser(setting.series, setting.alignment) if params.erase_beads else None
+
+    def __call__(self, index: int) -> Image:
+        """Make the image of the `index`-th tilt in use, its margin included; the centre is pixel ``n // 2``."""
+        setting, params = self._setting, self._params
+        tilt = int(setting.tilts[index])
+        image_yx = mended_image(setting.series, tilt)
+        if self._erase is not None:
+            image_yx = self._erase(image_yx, tilt)
+        if params.flatten:
+            image_yx = image_yx - cleaning.background(image_yx)
+        padded = [n * setting.factor for n in self._binned]
+        image_yx = padded_image(image_yx, padded, f"{setting.series.name}: image {tilt}" if params.normalise else None)
+        return fourier_crop(image_yx, self._binned, self._transfer_of(tilt))
+
+    def _transfer_of(self, tilt: int) -> Image:
+        """Join all filters of the image of a tilt."""
+        transfer = self._transfer
+        if self._fading is not None:
+            transfer = transfer * np.exp(self._fading * np.float32(_exposure_e_ang2(self._setting.series)[tilt]))
+        if self._params.deconvolve:
+            transfer = transfer * _deconvolving(self._setting, self._params, tilt, self._k_inv_ang)
+        return transfer
+
+
+class VoxelImageMaker:
+    """Makes images whose pixels are as wide as voxels, and as they would be had the specimen stayed rigid.
+
+    Parameters
+    ----------
+    setting : Setting
+    params : ReconstructParams
+    """
+
+    def __init__(self, setting: Setting, params: ReconstructParams) -> None:
+        self._setting = setting
+        self._is_resampled = setting.px_per_voxel != 1.0 or setting.alignment.deformation is not None
+        self._image = ImageMaker(setting, params, as_splines=self._is_resampled)
+
+    def __call__(self, index: int) -> Image:
+        """Make the image of the `index`-th tilt in use; the centre is pixel ``n // 2``."""
+        image_yx = self._image(index)
+        if not self._is_resampled:
+            return image_yx
+        zoom, shape_yx = self._setting.px_per_voxel, (image_yx.shape[0], image_yx.shape[1])
+        ny, nx = (2 * int(np.ceil(n / zoom / 2)) for n in shape_yx)
+        affine = np.array(
+            [[zoom, 0.0, shape_yx[1] // 2 - zoom * (nx // 2)], [0.0, zoom, shape_yx[0] // 2 - zoom * (ny // 2)]]
+        )
+        return resample.sample_affine(image_yx, affine, (ny, nx), moves_px(self._setting, index, shape_yx))
+
+
+def moves_px(setting: Setting, index: int, shape_yx: tuple[int, int]) -> Image | None:
+    """Return how far the deformation moved what a binned image shows, for `resample.sample_affine`.
+
+    Parameters
+    ----------
+    setting : Setting
+    index : int
+        Number of the tilt among those in use.
+    shape_yx : tuple of int
+        Of the binned image.
+    """
+    deformation = setting.alignment.deformation
+    if deformation is None:
+        return None
+    places = ang_from_pixels(resample.places_of_moves(shape_yx), setting.image_px_ang, shape_yx)
+    moves_ang = deformation.displacement(int(setting.tilts[index]), places)
+    return (moves_ang / setting.image_px_ang).astype(np.float32)
+
+
+def mended_image(series: TiltSeries, tilt: int) -> Image:
+    """Read an image and mend its isolated pixels."""
+    image_yx = series.image(tilt)
+    if not np.isfinite(image_yx).all():
+        raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
+    return filters.mend_isolated_pixels(image_yx, *filters.robust_mean_sd(image_yx))
+
+
+def padded_image(image_yx: Image, shape_yx: Sequence[int], normalised: str | None) -> Image:
+    """Pad an image; one that has a name for a complaint is brought to mean 0 and standard deviation 1."""
+    if normalised is None:
+        return filters.pad_fading(image_yx, shape_yx)
+    mean, sd = filters.robust_mean_sd(image_yx)
+    if sd == 0:
+        raise DataError(f"{normalised} is blank (every pixel is {mean:g}); exclude it.")
+    return filters.pad_fading(image_yx, shape_yx, mean, sd)
+
+
+def _fading_per_dose(setting: Setting, params: ReconstructParams, k_inv_ang: NDArray[np.float64]) -> Image | None:
+    """Return the logarithm of what a unit of exposure leaves of each frequency of the binned images."""
+    if params.dose_weighting == "none" or not _exposure_e_ang2(setting.series).any():
+        return None
+    left = dose_envelope(k_inv_ang, 1.0, setting.series.optics.voltage_kv, params.dose_weighting)
+    return np.asarray(np.log(left), np.float32)
+
+
+def _exposure_e_ang2(series: TiltSeries) -> NDArray[np.float64]:
+    """Exposure at the middle of each image: float64[N]."""
+    return np.asarray(series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2 / 2)
+
+
+def _deconvolving(setting: Setting, params: ReconstructParams, tilt: int, k_inv_ang: NDArray[np.float64]) -> Image:
+    """Return the gain of the Wiener filter for the defocus of a tilt: a tomogram of such images is deconvolved."""
+    ctf = ctf_of(setting, params)
+    table_inv_ang = np.linspace(0.0, float(k_inv_ang.max()), _TABLE_SIZE)
+    table = wiener_gain(
+        table_inv_ang, setting.voxel_ang, float(ctf.defocus_ang[tilt]), ctf.optics,
+        strength=params.deconvolve_strength, falloff=params.deconvolve_falloff, is_flipped=params.ctf != "none",
+    )  # fmt: skip
+    return np.interp(k_inv_ang, table_inv_ang, table).astype(np.float32)
