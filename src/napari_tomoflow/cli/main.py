@@ -12,8 +12,10 @@ from napari_tomoflow import __version__
 from napari_tomoflow.cli.demo import demo
 from napari_tomoflow.cli.doctor import doctor
 from napari_tomoflow.cli.exits import Exit
+from napari_tomoflow.cli.export import export
 from napari_tomoflow.cli.jobs import run_stage
 from napari_tomoflow.cli.projects import new, open_, run, status
+from napari_tomoflow.cli.report import report
 from napari_tomoflow.cli.stage_command import stage_command, usage
 from napari_tomoflow.cli.warm_up import warm_up
 from napari_tomoflow.core.errors import Cancelled, TomoflowError
@@ -23,7 +25,14 @@ _PROJECT_GROUP = Group("Projects", sort_key=0)
 _STAGE_GROUP = Group("Stages, in the order of the pipeline", sort_key=1)
 _MACHINE_GROUP = Group("This machine", sort_key=2)
 
-_PROJECT_COMMANDS: dict[str, Callable[..., int]] = {"new": new, "status": status, "open": open_, "run": run}
+_PROJECT_COMMANDS: dict[str, Callable[..., int]] = {
+    "new": new,
+    "status": status,
+    "open": open_,
+    "run": run,
+    "report": report,
+    "export": export,
+}
 _MACHINE_COMMANDS: dict[str, Callable[..., int]] = {"demo": demo, "doctor": doctor, "warm-up": warm_up}
 
 

@@ -16,7 +16,6 @@ averaging keeps c where it is, a Fourier crop keeps N // 2 where it is.
 """
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,10 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment
 from napari_tomoflow.core.ops.geometry import rotation_z
 from napari_tomoflow.io.files import write_text
+from napari_tomoflow.io.foreign import BinnedBy, centre_between_pixels
 from napari_tomoflow.io.tilts import read_rows, read_tilts, write_tilts
 
 Floats = NDArray[np.float64]
-BinnedBy = Literal["average", "crop"]
 
 _STRETCH = 0.02
 """Beyond this an image is not only turned: our alignment cannot say so, and the person is told."""
@@ -41,7 +40,7 @@ def read_imod_alignment(
     pixel_ang: float,
     shape_yx: tuple[int, int],
     xtilt: Path | None = None,
-    binning: int = 1,
+    binning: float = 1,
     binned_by: BinnedBy = "average",
 ) -> Alignment:
     """Read an alignment IMOD (or AreTomo for IMOD) wrote.
@@ -56,8 +55,8 @@ def read_imod_alignment(
         Size of the unbinned images, px.
     xtilt : Path, optional
         Tilts about x.
-    binning : int
-        Of the stack the ``.xf`` was made on.
+    binning : float
+        Of the stack the ``.xf`` was made on; below 1 when ours is the binned one.
     binned_by : {"average", "crop"}
         ``average`` as newstack and SerialEM bin, ``crop`` as Fourier cropping does.
 
@@ -76,7 +75,7 @@ def read_imod_alignment(
         )
     raw_from_aligned = np.linalg.inv(matrices)
     moved_px = -binning * np.einsum("nij,nj->ni", raw_from_aligned, shifts_px)
-    shift_xy = pixel_ang * (moved_px + _centre_px(shape_yx, binning, binned_by))
+    shift_xy = pixel_ang * (moved_px + centre_between_pixels(shape_yx, binning, binned_by))
     return Alignment(
         tilt_deg=tilt_deg,
         axis_deg=np.rad2deg(np.arctan2(matrices[:, 0, 1] - matrices[:, 1, 0], matrices[:, 0, 0] + matrices[:, 1, 1])),
@@ -90,7 +89,7 @@ def write_imod_alignment(
     alignment: Alignment, xf: Path, tlt: Path, *, pixel_ang: float, shape_yx: tuple[int, int], xtilt: Path | None = None
 ) -> None:
     """Write an alignment for IMOD, for the unbinned images: the inverse of `read_imod_alignment`."""
-    shift_px = alignment.shift_ang_yx[:, ::-1] / pixel_ang - _centre_px(shape_yx, 1, "average")
+    shift_px = alignment.shift_ang_yx[:, ::-1] / pixel_ang - centre_between_pixels(shape_yx)
     matrices = rotation_z(-alignment.axis_deg)[:, :2, :2]
     write_xf(xf, matrices, -np.einsum("nij,nj->ni", matrices, shift_px))
     write_tilts(tlt, alignment.tilt_deg)
@@ -124,17 +123,6 @@ def write_xf(path: Path, matrices: Floats, shifts_px: Floats) -> None:
     """Write transforms with ten decimals, which IMOD's free format reads as its own."""
     rows = np.concatenate([matrices.reshape(-1, 4), shifts_px], axis=1)
     write_text(path, "".join(" ".join(f"{value:15.10f}" for value in row) + "\n" for row in rows))
-
-
-def _centre_px(shape_yx: tuple[int, int], binning: int, binned_by: BinnedBy) -> Floats:
-    """Return IMOD's image centre minus ours, (x, y) in unbinned px: −1/2 or 0 for an unbinned image."""
-    nx_ny = np.array(shape_yx[::-1])
-    if binned_by == "average":
-        offset = (nx_ny - 1) / 2 - nx_ny // 2
-    else:
-        binned = nx_ny // binning
-        offset = binning * ((binned - 1) / 2 - binned // 2)
-    return np.asarray(offset, np.float64)
 
 
 def _stretch_warnings(matrices: Floats, xf: Path) -> list[str]:

@@ -9,7 +9,17 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from napari_tomoflow.core.errors import DataError, MissingError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Labels, Noun, ParticleSet, Simulation, TiltSeries, Tomogram
+from napari_tomoflow.core.model import (
+    AlignedSeries,
+    Alignment,
+    CtfSeries,
+    Labels,
+    Noun,
+    ParticleSet,
+    Simulation,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import read_text, write_text
@@ -42,8 +52,8 @@ _TOMOGRAM_RECORD = ("name", "voxel_ang", "origin_ang_zyx", "half", "contrast")
 def save(noun: Noun, folder: Path) -> dict[str, str]:
     """Write a noun into `folder`, its quality beside it as ``quality.json``.
 
-    A simulation is written as its series, with the truth in a folder of its own, so that later stages
-    find a series like any other.
+    A simulation is written as its series, with the truth in a folder of its own, and an aligned series as
+    a series and an alignment, so that later stages find them like any others.
 
     Returns
     -------
@@ -56,15 +66,19 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
         The disk is full or the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = {type(noun).__name__: FILE_OF[type(noun)]}
-    if isinstance(noun, Simulation):
+    kinds: tuple[type[Noun], ...] = (type(noun),)
+    if isinstance(noun, AlignedSeries):
+        save_series(noun, folder)
+        save_alignment(noun.alignment, folder)
+        kinds = (TiltSeries, Alignment)
+    elif isinstance(noun, Simulation):
         _save_truth(noun, folder / FILE_OF[Simulation])
         save_series(noun.series, folder)
-        written[TiltSeries.__name__] = SERIES_STAR
+        kinds = (Simulation, TiltSeries)
     else:
         _SAVERS[type(noun)](noun, folder)
     _write_json(folder / QUALITY_FILE, noun.quality)
-    return written
+    return {kind.__name__: FILE_OF[kind] for kind in kinds}
 
 
 def load(kind: type[N], folder: Path) -> N:

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.io.alignments import read_alignment
+from napari_tomoflow.io.foreign import BinnedBy, StackFacts
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
 from napari_tomoflow.io.relion import STAR_SUFFIXES, read_relion_series, relion_raw_stack
 from napari_tomoflow.io.stack_file import StackFile
@@ -57,7 +61,14 @@ class _Misfits:
 
 
 def read_raw_stack(
-    path: Path, *, angles: Path | None = None, mdoc: Path | None = None, order: str | None = None
+    path: Path,
+    *,
+    angles: Path | None = None,
+    mdoc: Path | None = None,
+    order: str | None = None,
+    pixel_ang: float | None = None,
+    aligned_binned_by: BinnedBy | None = None,
+    **alignment: Path | None,
 ) -> RawStack:
     """Open a stack and gather everything its files say, without judging it.
 
@@ -69,6 +80,13 @@ def read_raw_stack(
         Files to read instead of the companions; `mdoc` may be a folder with one mdoc for each tilt.
     order : str, optional
         File with the order of acquisition; "monotonic" and "dose-symmetric" are left to the import stage.
+    pixel_ang : float, optional
+        Pixel size the person gives, by which an alignment in pixels is read.
+    aligned_binned_by : {"average", "crop"}, optional
+        How the stack that was aligned was binned, if it was.
+    **alignment : Path, optional
+        One of ``from_imod``, ``from_aretomo``, ``from_relion5``, ``from_warp``, ``from_eman2``: another
+        program's alignment of this stack.
 
     Returns
     -------
@@ -92,7 +110,31 @@ def read_raw_stack(
     if gathered.tilt_deg is None and misfits.found:
         raise misfits.error()
     gathered = gathered.replace(notes=(*gathered.notes, *(f"{misfit}; it is not used." for misfit in misfits.found)))
-    return gathered if order is None or order in ORDERS else _with_order(gathered, Path(order))
+    if order is not None and order not in ORDERS:
+        gathered = _with_order(gathered, Path(order))
+    for program, file in alignment.items():
+        if file is not None:
+            gathered = _with_alignment(gathered, program.removeprefix("from_"), file, pixel_ang, aligned_binned_by)
+    return gathered
+
+
+def _with_alignment(
+    gathered: RawStack, program: str, file: Path, pixel_ang: float | None, binned_by: BinnedBy | None
+) -> RawStack:
+    """Read another program's alignment of the stack; it says angles and axis where nobody else does."""
+    pixel_ang = pixel_ang or gathered.pixel_ang
+    if pixel_ang is None:
+        raise DataError(f"{gathered.source}: no file says the pixel size, by which {file} is read; give --pixel-ang.")
+    n_tilts, ny, nx = (int(length) for length in gathered.images.shape)
+    path = Path(gathered.source)
+    stack = StackFacts(gathered.name, path, pixel_ang, (ny, nx), n_tilts, gathered.tilt_deg)
+    alignment, source = read_alignment(program, file, stack, binned_by)
+    values = {
+        "alignment": alignment,
+        "tilt_deg": alignment.tilt_deg if gathered.tilt_deg is None else None,
+        "axis_deg": float(np.median(alignment.axis_deg)) if gathered.axis_deg is None else None,
+    }
+    return _merged(gathered, [_Said(source.name, values)])
 
 
 def _from_header(stack: StackFile) -> RawStack:

@@ -10,6 +10,7 @@ from typing import Any
 from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.core.stages.import_ import FOREIGN
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.files import plainly, portable
 from napari_tomoflow.project.record import Reference
@@ -17,7 +18,7 @@ from napari_tomoflow.project.record import Reference
 _LENGTH = 16
 """Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
 
-READER_OPTIONS = ("angles", "mdoc", "order")
+READER_OPTIONS = ("angles", "mdoc", "order", "pixel_ang", *FOREIGN, "aligned_binned_by")
 """Parameters that the reader of raw images takes besides the stage itself."""
 
 _COMPANIONS = (".mdoc", ".rawtlt", ".tlt")

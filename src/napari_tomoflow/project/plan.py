@@ -8,6 +8,7 @@ from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
+from napari_tomoflow.core.stages.import_ import FOREIGN
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
@@ -74,16 +75,15 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
 
 def _plan_files(project: Project, request: Request) -> Plan:
     """One new series per file."""
-    if not request.sources:
-        raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
+    sources = request.sources or _aligned_stacks(request)
     given = getattr(request.params, "name", None)
-    if given and len(request.sources) > 1:
-        raise ParamError(f"One name, {given}, was given for {len(request.sources)} files; give one file at a time.")
+    if given and len(sources) > 1:
+        raise ParamError(f"One name, {given}, was given for {len(sources)} files; give one file at a time.")
     (input_name,) = (name for name, needed in request.stage.inputs.items() if needed.kind is RawStack)
     extra = referenced_files(request.params, project.folder)
     lineage = project.lineage()
     items: dict[str, dict[str, Reference]] = {}
-    for source in request.sources:
+    for source in sources:
         if source.is_dir():
             raise DataError(f"{source} is a folder; give a stack in it.")
         name = _checked_name(given or stem_of(source))
@@ -93,6 +93,17 @@ def _plan_files(project: Project, request: Request) -> Plan:
         stack = reference_to_file(source, project.folder, RawStack.__name__)
         items[name] = {input_name: stack, **companions(source, project.folder), **extra}
     return Plan(items)
+
+
+def _aligned_stacks(request: Request) -> Sequence[Path]:
+    """Find the stacks whose alignments the person named instead of them."""
+    for option in FOREIGN:
+        alignments = getattr(request.params, option, None)
+        if alignments is not None:
+            from napari_tomoflow.io.alignments import stacks_of  # costs pandas
+
+            return stacks_of(option.removeprefix("from_"), alignments)
+    raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
 
 
 def _plan_new(project: Project, request: Request) -> Plan:

@@ -1,5 +1,6 @@
 """The nouns: everything that passes between stages is one of these."""
 
+from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.ctf_series import CtfSeries
 from napari_tomoflow.core.model.deformation import Deformation
@@ -14,6 +15,7 @@ from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.model.tomogram import Tomogram
 
 __all__ = [
+    "AlignedSeries",
     "Alignment",
     "CtfSeries",
     "Deformation",

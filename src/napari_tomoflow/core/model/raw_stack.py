@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.noun import Array, Noun
 
 
@@ -28,6 +29,8 @@ class RawStack(Noun):
         Which file each value came from, for the preview table, e.g. ``{"tilt_deg": "TS_01.mdoc"}``.
     notes : tuple of str
         What a person should know, e.g. that TIFF rows were flipped.
+    alignment : Alignment or None
+        That of another program, one entry for each image; ``said_by["alignment"]`` names its file.
     """
 
     name: str
@@ -44,3 +47,4 @@ class RawStack(Noun):
     order: NDArray[np.int64] | None = None
     said_by: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
+    alignment: Alignment | None = None

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Optics, RawStack, TiltSeries
+from napari_tomoflow.core.model import AlignedSeries, Alignment, Optics, RawStack, TiltSeries
 from napari_tomoflow.core.ops import tilt_scheme
 from napari_tomoflow.core.ops.frame_statistics import FrameStatistics, frame_statistics, unlike_neighbours
 from napari_tomoflow.core.params import Params, param
@@ -17,6 +18,9 @@ from napari_tomoflow.core.stage import Stage
 
 _ORDERS = {"monotonic": tilt_scheme.monotonic_order, "dose-symmetric": tilt_scheme.dose_symmetric_order}
 _THIS_COMMAND = "given"
+
+FOREIGN = ("from_imod", "from_aretomo", "from_relion5", "from_warp", "from_eman2")
+"""Parameters that name another program's alignment."""
 
 
 class ImportParams(Params):
@@ -41,6 +45,25 @@ class ImportParams(Params):
     untilted: bool = param(False, help="The images are not tilted and have no angles.")
     contrast: Literal["dark", "bright"] = param("dark", help="Whether dense matter is dark (cryo) or bright (HAADF).")
     name: str | None = param(None, help="Name of the series; left empty, that of its file.")
+    from_imod: Path | None = param(None, help="Folder of IMOD's alignment: .xf, .tlt, .xtilt and tilt.com.")
+    from_aretomo: Path | None = param(None, help="AreTomo's .aln, or the folder of several.")
+    from_relion5: Path | None = param(None, help="RELION 5's table of aligned tilt series, or of one series.")
+    from_warp: Path | None = param(None, help="Warp's or M's .xml of the series, or the folder of several.")
+    from_eman2: Path | None = param(None, help="EMAN2's info file of the series, or the folder of several.")
+    aligned_binned_by: Literal["average", "crop"] | None = param(
+        None,
+        expert=True,
+        help="How the stack that was aligned was binned, if it was; left empty, as that program does it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_alignment(self) -> Self:
+        """Refuse two alignments of one series."""
+        given = [name for name in FOREIGN if getattr(self, name) is not None]
+        if len(given) > 1:
+            options = " and ".join("--" + name.replace("_", "-") for name in given)
+            raise ValueError(f"{options} were both given; give the alignment of one program.")
+        return self
 
 
 def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: Report = silent) -> TiltSeries:
@@ -61,8 +84,8 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
     Returns
     -------
     TiltSeries
-        ``quality["preview"]`` has a row for each tilt, ``quality["said_by"]`` the source of each value,
-        ``quality["warnings"]`` sentences a person should read.
+        An `AlignedSeries` if the files brought an alignment. ``quality["preview"]`` has a row for each tilt,
+        ``quality["said_by"]`` the source of each value, ``quality["warnings"]`` sentences a person should read.
 
     Raises
     ------
@@ -92,12 +115,15 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
     )
     if len(left_out) < series.n_tilts:
         series = series.without(left_out)
+    if recorded.alignment is not None:
+        series = _with_alignment(series, recorded, recorded.alignment)
     warnings = [
         *([] if params.untilted else tilt_scheme.doubtful_angles(tilt_deg)),
         *(f"Tilt {tilt} at {tilt_deg[tilt]:g}° is left out: {reason}." for tilt, reason in left_out.items()),
         *([] if params.untilted else _axis_warnings(series, small)),
         *dose_warnings,
         *optics_warnings,
+        *([] if recorded.alignment is None else recorded.alignment.quality.get("warnings", [])),
     ]
     return series.replace(quality=_quality(series, recorded, params, statistics, warnings))
 
@@ -112,11 +138,20 @@ def _check_files_were_read(recorded: RawStack, params: ImportParams) -> None:
         named["mdoc"] = str(params.mdoc)
     if params.order is not None and params.order not in _ORDERS and said_by.get("order") != Path(params.order).name:
         named["order"] = params.order
+    if recorded.alignment is None:
+        named |= {name: str(value) for name in FOREIGN if (value := getattr(params, name)) is not None}
     for option, value in named.items():
         raise DataError(
             f"{recorded.source} was opened without {option} {value!r}; "
             f"give it to read_raw_stack as well, or one of {', '.join(_ORDERS)} as order."
         )
+
+
+def _with_alignment(series: TiltSeries, recorded: RawStack, alignment: Alignment) -> AlignedSeries:
+    """Join the alignment; what it leaves out, the series does too."""
+    source = (recorded.said_by or {}).get("alignment", "its alignment")
+    left_out = np.flatnonzero(series.kept & ~alignment.kept)
+    return AlignedSeries.of(series.without({int(tilt): f"left out by {source}" for tilt in left_out}), alignment)
 
 
 def _require(recorded: RawStack, params: ImportParams) -> tuple[float, NDArray[np.float64]]:
@@ -233,6 +268,7 @@ def _quality(
         "dose_e_ang2": float(series.dose_of_tilt_e_ang2.sum()),
         "defocus_hand": series.defocus_hand,
         "said_by": said_by,
+        **({"alignment": _alignment_facts(series)} if isinstance(series, AlignedSeries) else {}),
         "warnings": warnings,
         "notes": list(recorded.notes),
         "preview": [
@@ -246,6 +282,20 @@ def _quality(
             }
             for tilt, one in enumerate(statistics)
         ],
+    }
+
+
+def _alignment_facts(series: AlignedSeries) -> Mapping[str, Any]:
+    """Sum up the alignment a series came with."""
+    alignment = series.alignment
+    kept = alignment.kept
+    return {
+        "n_kept": int(kept.sum()),
+        "axis_deg": float(np.median(alignment.axis_deg[kept])),
+        "tilt_offset_deg": float(np.median((alignment.tilt_deg - series.tilt_deg)[kept])),
+        "xtilt_deg": float(np.median(alignment.xtilt_deg[kept])),
+        "largest_shift_ang": float(np.linalg.norm(alignment.shift_ang_yx[kept], axis=1).max()),
+        "bent": alignment.deformation is not None,
     }
 
 

@@ -1,0 +1,224 @@
+"""What other programs are given: one `Exporter` for each, which says what it needs and writes its files.
+
+A new program is a function and a line in `EXPORTERS`; the nouns it takes are read off that line, so
+that lists of particles go the way alignments do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, TiltSeries, Tomogram
+from napari_tomoflow.io.aretomo import write_aln
+from napari_tomoflow.io.eman2 import write_info
+from napari_tomoflow.io.imod import write_imod_alignment
+from napari_tomoflow.io.imod_com import write_tilt_com
+from napari_tomoflow.io.imod_fid import tracks_of_landmarks, write_fid
+from napari_tomoflow.io.relion_write import relion_row, write_relion_series, write_relion_table
+from napari_tomoflow.io.stack_file import StackFile
+from napari_tomoflow.io.warp import write_warp_xml
+
+N = TypeVar("N", bound=Noun)
+
+_THICKNESS_OF_FIELD = 0.25
+_MARGIN_OVER_SPECIMEN = 1.3
+"""Thickness of a volume when nobody said one: of the field, and of the specimen; as reconstruct takes them."""
+
+
+@dataclass(frozen=True)
+class ExportItem:
+    """One series to export.
+
+    Attributes
+    ----------
+    name : str
+    nouns : mapping of kind to noun
+        Those the exporter asked for, as far as they are there.
+    hand : {-1, +1} or None
+        What the person says of the sign of the defocus with height.
+    """
+
+    name: str
+    nouns: Mapping[type[Noun], Noun]
+    hand: int | None = None
+
+    def get(self, kind: type[N]) -> N | None:
+        """Return a noun, or None when the series has none of that kind."""
+        noun = self.nouns.get(kind)
+        return noun if isinstance(noun, kind) else None
+
+    def need(self, kind: type[N]) -> N:
+        """Return a noun that an exporter said it needs."""
+        noun = self.get(kind)
+        if noun is None:
+            raise DataError(f"{self.name} has no {kind.__name__} to export; run its stage first.")
+        return noun
+
+
+@dataclass
+class Exported:
+    """What was written, and what could not be said.
+
+    Attributes
+    ----------
+    files : list of Path
+    warnings : dict of str to list of str
+        Series → sentences.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, name: str, files: Sequence[Path], warnings: Sequence[str] = ()) -> None:
+        """Note what was written of a series."""
+        self.files += files
+        self.warnings.setdefault(name, []).extend(warnings)
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How one program is given its files.
+
+    Attributes
+    ----------
+    needs, takes : tuple of noun types
+        What a series must have, and what is written too if it is there.
+    write : callable
+        ``(items, folder) -> Exported``; the folder is there.
+    """
+
+    needs: tuple[type[Noun], ...]
+    takes: tuple[type[Noun], ...]
+    write: Callable[[Sequence[ExportItem], Path], Exported]
+
+
+def _to_imod(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write ``.xf``, ``.tlt``, ``.xtilt`` and ``_tilt.com`` of each series, and ``.fid`` where it has landmarks."""
+    done = Exported()
+    for item in items:
+        series, alignment = item.need(TiltSeries), _in_use(item)
+        paths = {ending: folder / f"{item.name}{ending}" for ending in (".xf", ".tlt", ".xtilt", "_tilt.com", ".fid")}
+        pixel_ang, shape_yx = series.pixel_ang, series.shape_yx
+        write_imod_alignment(
+            alignment, paths[".xf"], paths[".tlt"], xtilt=paths[".xtilt"], pixel_ang=pixel_ang, shape_yx=shape_yx
+        )
+        write_tilt_com(
+            paths["_tilt.com"],
+            item.name,
+            shape_yx=shape_yx,
+            thickness_px=_thickness_px(item),
+            excluded=map(int, np.flatnonzero(~alignment.kept)),
+        )
+        landmarks = alignment.landmarks
+        if landmarks is not None and landmarks.believed.any():
+            tracks = tracks_of_landmarks(landmarks, pixel_ang=pixel_ang, shape_yx=shape_yx)
+            write_fid(paths[".fid"], tracks, pixel_ang=pixel_ang)
+        else:
+            del paths[".fid"]
+        left_out = ["The bending of the specimen is left out."] if alignment.deformation is not None else []
+        done.add(item.name, list(paths.values()), left_out)
+    return done
+
+
+def _to_aretomo(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write an ``.aln`` for each series."""
+    done = Exported()
+    for item in items:
+        series, path = item.need(TiltSeries), folder / f"{item.name}.aln"
+        warnings = write_aln(path, _in_use(item), pixel_ang=series.pixel_ang, shape_yx=series.shape_yx)
+        done.add(item.name, [path], warnings)
+    return done
+
+
+def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write ``aligned_tilt_series.star`` and a table for each series, and ``tomograms.star`` if there are any."""
+    done = Exported()
+    rows, tomograms = [], []
+    for item in items:
+        series, ctf = item.need(TiltSeries), item.get(CtfSeries)
+        hand = _hand(item)
+        alignment = item.need(Alignment)
+        path = write_relion_series(folder, series, alignment, ctf, _stack_of(series))
+        rows.append(relion_row(series, hand))
+        if (tomogram := item.get(Tomogram)) is not None:
+            tomograms.append(relion_row(series, hand, tomogram))
+        left_out = ["The bending of the specimen is left out."] if alignment.deformation is not None else []
+        done.add(item.name, [path], left_out)
+    tables = {"aligned_tilt_series.star": rows} | ({"tomograms.star": tomograms} if tomograms else {})
+    for name, table in tables.items():
+        write_relion_table(folder / name, table)
+        done.files.append(folder / name)
+    return done
+
+
+def _to_warp(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write an ``.xml`` for each series."""
+    done = Exported()
+    for item in items:
+        ctf = item.get(CtfSeries)
+        hand = _hand(item) if ctf is not None else item.hand or item.need(TiltSeries).defocus_hand or 1
+        path = folder / f"{item.name}.xml"
+        done.add(item.name, [path], write_warp_xml(path, item.need(TiltSeries), item.need(Alignment), ctf, hand))
+    return done
+
+
+def _to_eman2(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write ``info/<series>_info.json`` for each series; EMAN2 fits its own CTF."""
+    done = Exported()
+    (folder / "info").mkdir(exist_ok=True)
+    for item in items:
+        series, path = item.need(TiltSeries), folder / "info" / f"{item.name}_info.json"
+        stack = f"tiltseries/{item.name}.hdf"
+        warnings = write_info(path, _in_use(item), pixel_ang=series.pixel_ang, stack=stack)
+        wanted = f"EMAN2 wants the images in {stack}: make it of the stack of {item.name} with e2proc2d.py."
+        done.add(item.name, [path], [*warnings, wanted])
+    return done
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "imod": Exporter((TiltSeries, Alignment), (Tomogram,), _to_imod),
+    "aretomo": Exporter((TiltSeries, Alignment), (), _to_aretomo),
+    "relion5": Exporter((TiltSeries, Alignment), (CtfSeries, Tomogram), _to_relion5),
+    "warp": Exporter((TiltSeries, Alignment), (CtfSeries,), _to_warp),
+    "eman2": Exporter((TiltSeries, Alignment), (), _to_eman2),
+}
+"""Programs results can be given to."""
+
+
+def _in_use(item: ExportItem) -> Alignment:
+    """Return the alignment, with what the series leaves out left out as well."""
+    alignment = item.need(Alignment)
+    return alignment.replace(kept=alignment.kept & item.need(TiltSeries).kept)
+
+
+def _hand(item: ExportItem) -> int:
+    """Find the defocus hand: what the person says, what was measured, what was declared."""
+    ctf = item.get(CtfSeries)
+    hand = item.hand or (ctf.hand if ctf is not None else 0) or item.need(TiltSeries).defocus_hand
+    if not hand:
+        raise DataError(
+            f"{item.name}: nobody said with which sign its defocus changes with height, which this export needs; "
+            "give --hand -1 or --hand 1."
+        )
+    return hand
+
+
+def _thickness_px(item: ExportItem) -> int:
+    """Find a thickness for the volume: that of the tomogram, or of the specimen and a margin, or a usual one."""
+    series, tomogram = item.need(TiltSeries), item.get(Tomogram)
+    if tomogram is not None:
+        return round(tomogram.volume.shape[0] * tomogram.voxel_ang / series.pixel_ang)
+    thickness_ang = item.need(Alignment).thickness_ang
+    if thickness_ang is not None:
+        return round(_MARGIN_OVER_SPECIMEN * thickness_ang / series.pixel_ang)
+    return round(_THICKNESS_OF_FIELD * series.shape_yx[1])
+
+
+def _stack_of(series: TiltSeries) -> Path:
+    if not isinstance(series.images, StackFile):
+        raise DataError(f"{series.name} has its images in memory only; save it in a project first, then export.")
+    return series.images.path
