@@ -50,14 +50,21 @@ def rms_px(alignment, truth, points, series, *, may_mirror):
     return found.rms_px
 
 
+def is_aligned_by_gold(alignment, truth, folder, series, *, may_mirror):
+    """Check what gold must achieve, at the beads and over the volume; measured 0.13 px, 0.12 px and 0.03°."""
+    assert rms_px(alignment, truth, gold_ang_zyx(folder, 85.0), series, may_mirror=may_mirror) < 0.2
+    assert rms_px(alignment, truth, specimen_points(2400.0, 800.0), series, may_mirror=may_mirror) < 0.2
+    assert half_turn_distance(alignment.quality["axis_deg"], truth.axis_deg.mean()) < 0.1
+    assert alignment.quality["matched_with"].startswith("gold")
+    assert alignment.landmarks.kind == "gold"
+
+
 def test_gold_series_is_aligned_near_its_nominal_axis_with_the_right_hand(shared_data):
     folder = shared_data("sim_fiducial_A")
     series, truth = third_party_series(folder, 85.0, axis_deg=-1.0)
     alignment = align(series)
-    # The issue asks for 3 px and 1°; in-plane rotations of single tilts, not refined here, cost 0.8 px.
-    assert rms_px(alignment, truth, gold_ang_zyx(folder, 85.0), series, may_mirror=False) < 1.5
+    is_aligned_by_gold(alignment, truth, folder, series, may_mirror=False)
     assert abs(alignment.quality["axis_deg"] - -5.0) < 1.0
-    assert 0.5 < alignment.quality["residual_px"]["mean"] < 2.0
     assert alignment.quality["warnings"] == []
 
 
@@ -66,8 +73,7 @@ def test_gold_series_is_aligned_blind_up_to_its_mirror_image(shared_data):
     folder = shared_data("sim_fiducial_A")
     series, truth = third_party_series(folder, 85.0)
     alignment = align(series)
-    assert rms_px(alignment, truth, gold_ang_zyx(folder, 85.0), series, may_mirror=True) < 1.5
-    assert half_turn_distance(alignment.quality["axis_deg"], -5.0) < 1.0
+    is_aligned_by_gold(alignment, truth, folder, series, may_mirror=True)
     assert "not determined" in alignment.quality["hand"]
 
 

@@ -94,6 +94,11 @@ def test_dead_tilts_are_marked_with_the_reason_and_interpolated(series, truth, p
     assert error_px(alignment, truth, points) < 0.8
 
 
+def test_landmarks_that_were_asked_for_and_are_not_there_are_refused(series):
+    with pytest.raises(DataError, match=r"beads cannot be aligned by gold: not enough"):
+        align(series, AlignParams(landmarks="gold", gold_diameter_nm=30.0))
+
+
 def test_noise_is_refused_by_name():
     images = np.random.default_rng(0).normal(size=(21, 64, 64)).astype(np.float32)
     noise = TiltSeries(name="fog", images=images, tilt_deg=np.arange(-60.0, 61, 6), pixel_ang=10.0)

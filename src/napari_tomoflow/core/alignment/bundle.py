@@ -148,6 +148,11 @@ class Bundle:
     errors: StandardErrors
     converged: bool
 
+    @property
+    def n_points_used(self) -> int:
+        """Number of points that were not dropped."""
+        return int(np.isfinite(self.points_ang_zyx).all(axis=1).sum())
+
 
 def solve_bundle(observations: Observations, start: Alignment, model: BundleModel = BundleModel()) -> Bundle:
     """Find the geometry and the points that best explain where the points were seen.

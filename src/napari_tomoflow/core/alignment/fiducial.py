@@ -113,6 +113,5 @@ def _solve(
 
 def _is_sound(bundle: Bundle, diameter_ang: float) -> bool:
     """Tell whether enough beads in enough tilts agree with each other."""
-    beads = int(np.isfinite(bundle.points_ang_zyx).all(axis=1).sum())
     agree = bundle.leave_out_rms_ang < _MOST_RESIDUAL_DIAMETERS * diameter_ang
-    return beads >= _LEAST_BEADS and int(bundle.alignment.kept.sum()) >= _LEAST_TILTS and agree
+    return bundle.n_points_used >= _LEAST_BEADS and int(bundle.alignment.kept.sum()) >= _LEAST_TILTS and agree

@@ -1,5 +1,7 @@
 """Parameters of the `align` stage; they live below it because every step of an alignment reads them."""
 
+from typing import Literal
+
 from napari_tomoflow.core.params import Params, param
 
 
@@ -16,6 +18,12 @@ class AlignParams(Params):
     axis_range_deg: float = param(10.0, unit="°", low=0, high=90, help="How far beside that axis to look for it.")
     thickness_ang: float | None = param(
         None, unit="Å", low=1, high=1e6, help="Thickness of the specimen; left empty, 0.3 of the field, then measured."
+    )
+    landmarks: Literal["auto", "gold", "features", "patches", "none"] = param(
+        "auto", help="What the images are held together by at last; auto takes gold where there is enough of it."
+    )
+    gold_diameter_nm: float | None = param(
+        None, unit="nm", low=1, high=100, help="Diameter of the gold beads; left empty, found where there are any."
     )
     level: bool = param(True, help="Lay the specimen flat where its slope can be measured.")
     max_shift: float = param(

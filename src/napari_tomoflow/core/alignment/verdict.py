@@ -12,6 +12,7 @@ from napari_tomoflow.core.model.tilt_series import TiltSeries
 
 if TYPE_CHECKING:
     from napari_tomoflow.core.alignment.course import Course
+    from napari_tomoflow.core.alignment.landmark_course import LandmarkChoice
     from napari_tomoflow.core.alignment.search import Placement
 
 _CHANCE_ERRORS = 5.0
@@ -43,6 +44,7 @@ def describe(
     series: TiltSeries,
     alignment: Alignment,
     course: "Course",
+    choice: "LandmarkChoice",
     excluded: dict[int, str],
     nominal_deg: float | None,
 ) -> dict[str, Any]:
@@ -59,9 +61,10 @@ def describe(
         "held_out_correlation": round(float(np.mean(steps.held_out)), 2),
         "coarse_correlation_over_noise": round(course.placed.mean_height, 2),
         "chance_correlation_over_noise": round(course.chance.mean_height, 2),
-        "matched_with": course.matched.predictor,
+        "predicted_from": course.matched.predictor,
+        **choice.quality(series.pixel_ang),
         "passes_accepted": course.passes,
-        "axis_deg": round(course.matched.axis_deg, 3),
+        "axis_deg": round(choice.axis_deg, 3),
         "axis_error_deg": round(course.axis_error_deg, 3),
         "axis_nominal_deg": nominal_deg,
         "hand": "not determined: the axis was found blind" if course.choice.blind else "as the axis given says",
@@ -72,7 +75,7 @@ def describe(
         "level_error_deg": round(float(np.rad2deg(np.arctan(course.slab.slope_error))), 3),
         "level": _level_note(course),
         "field_lost": round(float(lost.max()), 3),
-        "warnings": _warnings(alignment, course, nominal_deg, lost),
+        "warnings": _warnings(alignment, course, choice, nominal_deg, lost),
     }
 
 
@@ -102,11 +105,15 @@ def _level_note(course: "Course") -> str:
 
 
 def _warnings(
-    alignment: Alignment, course: "Course", nominal_deg: float | None, lost: NDArray[np.float64]
+    alignment: Alignment,
+    course: "Course",
+    choice: "LandmarkChoice",
+    nominal_deg: float | None,
+    lost: NDArray[np.float64],
 ) -> list[str]:
     """Say in sentences what a person should look at."""
     found = []
-    axis_deg = course.matched.axis_deg
+    axis_deg = choice.axis_deg
     if nominal_deg is not None:
         apart = half_turn_distance(axis_deg, nominal_deg)
         if half_turn_distance(axis_deg, -nominal_deg) < _AXIS_OFF_DEG < apart:

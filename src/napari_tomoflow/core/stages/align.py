@@ -53,16 +53,18 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     """
     from napari_tomoflow.core.alignment.course import align_stack
     from napari_tomoflow.core.alignment.gauge import centred, filled
+    from napari_tomoflow.core.alignment.landmark_course import refine_with_landmarks
     from napari_tomoflow.core.alignment.prepare import prepare
     from napari_tomoflow.core.alignment.verdict import describe
 
-    stack, excluded = prepare(series, part(report, 0, 2))
-    course = align_stack(series.name, stack, params, series.axis_deg, part(report, 1, 2))
+    stack, excluded = prepare(series, part(report, 0, 3))
+    course = align_stack(series.name, stack, params, series.axis_deg, part(report, 1, 3))
     whole = filled(course.matched.alignment, stack.tilts, series.tilt_deg, course.matched.steps.residual_ang)
-    alignment = centred(whole, course.slab, level=params.level)
-    alignment = alignment.replace(thickness_ang=course.slab.thickness_ang if course.slab.seen else None)
+    thickness_ang = course.slab.thickness_ang if course.slab.seen else None
+    choice = refine_with_landmarks(series, whole, thickness_ang, params, part(report, 2, 3))
+    alignment = centred(choice.alignment, course.slab, level=params.level).replace(thickness_ang=thickness_ang)
     nominal_deg = series.axis_deg if params.axis_deg is None else params.axis_deg
-    return alignment.replace(quality=describe(series, alignment, course, excluded, nominal_deg))
+    return alignment.replace(quality=describe(series, alignment, course, choice, excluded, nominal_deg))
 
 
-ALIGN = Stage.of(align, version=1, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
+ALIGN = Stage.of(align, version=2, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
