@@ -64,7 +64,7 @@ def make_beads(
     lowest = np.argsort(np.abs(alignment.tilt_deg) + np.where(alignment.kept, 0.0, np.inf), kind="stable")
     for tilt in map(int, lowest[:_SEEDING_TILTS]):
         for seen_ang_yx in detections[tilt].position_ang_yx[:_MOST_SEEDS]:
-            tried = _on_ray(alignment, tilt, seen_ang_yx, heights)
+            tried = on_ray(alignment, tilt, seen_ang_yx, heights)
             agreeing = _count_near(tried, trees, alignment, radius_ang)
             best = int(agreeing.argmax())
             points.append(tried[best : best + 1])
@@ -141,7 +141,7 @@ def _trees(detections: Sequence[Detections], alignment: Alignment) -> list[tuple
     ]
 
 
-def _on_ray(alignment: Alignment, tilt: int, seen_ang_yx: Floats, depths_ang: Floats) -> Floats:
+def on_ray(alignment: Alignment, tilt: int, seen_ang_yx: Floats, depths_ang: Floats) -> Floats:
     """Return the points float64[H, 3] zyx at given depths that are all seen at one place of one tilt."""
     u, v = (seen_ang_yx - alignment.shift_ang_yx[tilt])[::-1]
     turned = np.stack([np.full(len(depths_ang), u), np.full(len(depths_ang), v), depths_ang], axis=1)
