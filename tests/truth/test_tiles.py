@@ -27,8 +27,8 @@ def specimen_setting(seed=3, n_tilts=41, max_tilt_deg=60.0, **geometry):
     rng = np.random.default_rng(seed)
     points_zyx = rng.uniform(-0.5, 0.5, (1200, 3)) * np.array([24, 120, 300]) * PIXEL_ANG
     alignment = Alignment(
-        tilt_deg=np.linspace(-max_tilt_deg, max_tilt_deg, n_tilts), shift_ang_yx=rng.normal(0, 20, (n_tilts, 2)),
-        **({"axis_deg": 5.0} | geometry),
+        shift_ang_yx=rng.normal(0, 20, (n_tilts, 2)),
+        **({"axis_deg": 5.0, "tilt_deg": np.linspace(-max_tilt_deg, max_tilt_deg, n_tilts)} | geometry),
     )  # fmt: skip
     images = np.zeros((n_tilts, 100, 110), np.float32)
     for image, points_yx in zip(images, alignment.project(points_zyx)[0] / PIXEL_ANG, strict=True):
@@ -46,9 +46,9 @@ def specimen_setting(seed=3, n_tilts=41, max_tilt_deg=60.0, **geometry):
     return Setting(series, alignment, np.arange(n_tilts), 1, SHAPE_ZYX), truth
 
 
-def computed(method, setting):
+def computed(method, setting, params=PARAMS):
     volume = np.full(setting.shape_zyx, np.nan, np.float32)
-    method(setting, PARAMS, silent).write(DensityStore(volume, 1.0), silent)
+    method(setting, params, silent).write(DensityStore(volume, 1.0), silent)
     return volume
 
 

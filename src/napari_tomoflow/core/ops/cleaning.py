@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 Image = NDArray[np.float32]
 
 _BLOCKS_ACROSS = 24
-_ROUNDS = 4
-_OUTLIER_SD = 3.0
-_SD_PER_MAD = 1.4826
+_ROUNDS = 20
+_SMALLEST_MISFIT = 0.01
 
 _RING = 0.6
 """Width of the ring a disk is filled from, in radii of the disk."""
@@ -22,10 +21,10 @@ _DONOR_DISTANCES = (2.3, 3.0, 4.0)
 
 
 def background(image_yx: Image) -> Image:
-    """Fit a paraboloid to an image, ignoring what stands out: float32[ny, nx].
+    """Fit a paraboloid to an image: float32[ny, nx].
 
-    Medians of blocks are fitted, those that lie far off left out round after round: dense matter that
-    covers less than half of the image does not draw the fit to itself.
+    It is the one with the least sum of absolute distances to the medians of blocks, so that dense matter
+    on a part of the image does not draw it to itself.
     """
     ny, nx = image_yx.shape
     edge = max(1, min(ny, nx) // _BLOCKS_ACROSS)
@@ -33,12 +32,13 @@ def background(image_yx: Image) -> Image:
     blocks = image_yx[: by * edge, : bx * edge].reshape(by, edge, bx, edge)
     values = np.median(blocks, axis=(1, 3)).ravel().astype(np.float64)
     middles = np.meshgrid(*((np.arange(n) + 0.5) * edge - 0.5 for n in (by, bx)), indexing="ij")
-    terms = _paraboloid(middles[0] / ny, middles[1] / nx)
-    inside = np.ones(len(values), bool)
+    my, mx = middles[0].ravel() / ny, middles[1].ravel() / nx
+    terms = np.stack([np.ones_like(my), my, mx, my * my, my * mx, mx * mx], axis=1)
+    root_weights = np.ones(len(values))
     for _ in range(_ROUNDS):
-        factors = np.linalg.lstsq(terms[inside], values[inside])[0]
+        factors = np.linalg.lstsq(terms * root_weights[:, None], values * root_weights)[0]
         misfit = np.abs(values - terms @ factors)
-        inside = misfit <= _OUTLIER_SD * _SD_PER_MAD * np.median(misfit) + 1e-12
+        root_weights = 1.0 / np.sqrt(np.maximum(misfit, _SMALLEST_MISFIT * misfit.mean() + 1e-12))
     y, x = np.ogrid[:ny, :nx]
     one, fy, fx, fyy, fyx, fxx = factors.astype(np.float32)
     y, x = (y / ny).astype(np.float32), (x / nx).astype(np.float32)
@@ -46,7 +46,7 @@ def background(image_yx: Image) -> Image:
 
 
 def fill_disks(image_yx: Image, centres_px_yx: ArrayLike, radius_px: float, rng: np.random.Generator) -> Image:
-    """Replace disks by what surrounds them: a paraboloid through the ring around each, and noise from beside it.
+    """Replace disks by what surrounds them: a plane through the ring around each, and noise from beside it.
 
     The noise is the texture of another disk nearby that holds no bead, so its spectrum is the image's.
     The direction it is taken from changes at random: the same texture never comes twice from the same side,
@@ -114,18 +114,12 @@ def _texture_beside(
 
 
 def _fitted(patch_yx: Image, known: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> tuple[Any, Any]:
-    """Fit a paraboloid to the known pixels: its values at the wanted ones, and what is left of the known ones."""
-    y, x = (axis / max(patch_yx.shape) for axis in np.indices(patch_yx.shape))
-    factors = np.linalg.lstsq(_paraboloid(y[known], x[known]), patch_yx[known].astype(np.float64))[0]
-    smooth = np.zeros(patch_yx.shape)
-    smooth[wanted] = _paraboloid(y[wanted], x[wanted]) @ factors
+    """Fit a plane to the known pixels: its values at the wanted ones, and what is left of the known ones."""
+    y, x = np.indices(patch_yx.shape) / max(patch_yx.shape)
+    terms = np.stack([np.ones_like(y), y, x], axis=-1)
+    factors = np.linalg.lstsq(terms[known], patch_yx[known].astype(np.float64))[0]
+    smooth = np.where(wanted, terms @ factors, 0.0)
     return smooth, np.where(known, patch_yx - smooth, 0.0)
-
-
-def _paraboloid(y: Any, x: Any) -> NDArray[np.float64]:
-    """Return the terms of a polynomial of second order: float64[points, 6]."""
-    y, x = np.ravel(y), np.ravel(x)
-    return np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=1)
 
 
 def _around(centre_yx: Any, reach: float, shape_yx: tuple[int, ...]) -> tuple[Any, NDArray[np.float64]]:
