@@ -42,7 +42,7 @@ def test_the_core_is_imported_at_once():
 def test_help_lists_every_command(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    commands = [stage.name for stage in STAGES] + ["new", "status", "open", "run", "demo", "doctor", "warm-up"]
+    commands = [stage.name for stage in STAGES] + ["new", "status", "open", "run", "report", "demo", "doctor", "warm-up"]
     assert all(f"│ {command} " in shown for command in commands)
 
 

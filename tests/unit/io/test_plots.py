@@ -53,6 +53,7 @@ def test_pictures_are_left_in_the_folder_and_are_not_blank(tmp_path):
         picture = imread(path)[..., :3]
         assert min(picture.shape[:2]) > 500
         assert 0.01 < (picture < 200).any(axis=2).mean() < 0.5
+        assert (picture[:, [0, -1]] == 255).all(), "something is cut off at the side"
 
 
 def test_every_axis_says_what_it_shows_and_in_which_unit():
@@ -91,6 +92,14 @@ def test_bars_and_arrows_show_the_residuals_that_are_believed():
     assert len(arrows.U) == N * P - N - 4
     np.testing.assert_allclose(arrows.U, 4.0)
     np.testing.assert_allclose(arrows.V, 3.0)
+
+
+def test_both_panels_of_the_landmarks_have_half_of_the_figure(tmp_path):
+    figure = figures_of(with_landmarks(np.array([0.02, 0.01])), SERIES)["landmarks"]
+    figure.savefig(tmp_path / "drawn.png")
+    field, bars, _colours = figure.axes
+    assert field.get_position().width > 0.33
+    assert bars.get_position().width > 0.33
 
 
 def test_a_disk_that_refuses_is_told_in_one_sentence_and_nothing_is_left(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.model import Alignment, Landmarks, TiltSeries
@@ -10,7 +11,7 @@ from napari_tomoflow.core.model import Alignment, Landmarks, TiltSeries
 Floats = NDArray[np.float64]
 
 _GREY = "0.6"
-_ARROW_SHARE = 0.02
+_ARROW_SHARE = 0.03
 """Length of an arrow of a usual residual, as a share of the field."""
 
 
@@ -63,7 +64,7 @@ def tilts_figure(alignment: Alignment, series: TiltSeries) -> Figure:
 
 def landmarks_figure(alignment: Alignment, marks: Landmarks, series: TiltSeries) -> Figure:
     """Draw the residuals of all landmarks over the field, and the RMS of each landmark."""
-    figure = Figure(figsize=(13, 6), layout="tight")
+    figure = Figure(figsize=(13, 6), layout="compressed")
     field, bars = figure.subplots(1, 2)
     residual_ang = alignment.landmark_residuals()
     _draw_arrows(figure, field, marks, residual_ang, series)
@@ -118,7 +119,9 @@ def _draw_arrows(figure: Figure, panel: Axes, marks: Landmarks, residual_ang: Fl
         angles="xy", scale_units="xy", scale=per_nm, width=0.002, cmap="viridis",
     )  # fmt: skip
     panel.plot(x_nm[~believed], y_nm[~believed], "x", color=_GREY, ms=4, label="rejected")
-    panel.quiverkey(arrows, 0.88, 1.03, unit_px * series.pixel_ang, f"{unit_px:g} px", labelpos="E")
+    key = panel.quiverkey(arrows, 0.88, 1.03, unit_px * series.pixel_ang, f"{unit_px:g} px", labelpos="E")
+    for artist in (arrows, key):
+        artist.set_in_layout(False)  # their extent is not known before they are drawn
     figure.colorbar(arrows, ax=panel, label="nominal tilt, °", shrink=0.8)
     panel.set(
         title="Residuals over the field", xlabel="x, nm", ylabel="y, nm", aspect="equal",
@@ -136,9 +139,11 @@ def _draw_bars(panel: Axes, marks: Landmarks, residual_px: Floats) -> None:
     numbers = np.arange(marks.n_points)
     used = counts > 0
     panel.bar(numbers[used], np.sqrt(squared[used] / counts[used]))
-    panel.plot(numbers[~used], np.zeros((~used).sum()), "x", color=_GREY, label="dropped", clip_on=False)
+    if not used.all():
+        panel.plot(numbers[~used], np.zeros((~used).sum()), "x", color=_GREY, label="dropped", clip_on=False)
     usual_px = float(np.sqrt(squared.sum() / counts.sum()))
     panel.axhline(usual_px, color="C3", lw=0.8, label=f"all: {usual_px:.3f} px")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set(title="RMS residual of each landmark", xlabel="landmark", ylabel="RMS residual, px")
     panel.legend(fontsize=8)
 
