@@ -56,7 +56,7 @@ def test_full_disk_fails_the_item_with_a_sentence_and_leaves_nothing_half_writte
     for name, sentence in record.failures.items():
         assert f"{name}.partial/tomogram.mrc cannot be written: the disk or quota is full" in sentence
         assert "free some space, run again" in sentence
-    assert files_in(project.job_folder(3)) == ["job.json", "log.txt"]
+    assert files_in(project.job_folder(3)) == ["job.json", "log.txt", "summary.jsonl"]
 
     again = run(project, BUILD, BuildParams(steps=STEPS))
     assert (again.number, again.status) == (3, "done")

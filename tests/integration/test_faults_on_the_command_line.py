@@ -79,8 +79,9 @@ def test_a_stack_that_will_not_do_is_refused_in_one_sentence(project, tmp_path, 
     assert sentence.endswith(".")
     assert "Traceback" not in captured.err
     assert files_in(tmp_path / "raw") == before
+    own = ("job.json", "log.txt", "summary.jsonl")
     assert set(files_in(project)) <= {
-        "tomoflow.json", "jobs", "jobs/0001-import", "jobs/0001-import/job.json", "jobs/0001-import/log.txt",
+        "tomoflow.json", "jobs", "jobs/0001-import", *(f"jobs/0001-import/{name}" for name in own),
     }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_a_full_disk_fails_the_reconstruction_and_leaves_no_volume(project, tmp_
     sentence = next(line for line in done.stderr.splitlines() if line.startswith("TS: "))
     assert "tomogram.mrc cannot be written" in sentence
     assert "free some space" in sentence
-    assert files_in(project / "jobs" / "0002-reconstruct") == ["job.json", "log.txt"]
+    assert files_in(project / "jobs" / "0002-reconstruct") == ["job.json", "log.txt", "summary.jsonl"]
 
 
 def test_a_read_only_project_is_refused_before_anything_is_done(project, tmp_path, capsys, monkeypatch):
