@@ -103,7 +103,7 @@ def _to_imod(items: Sequence[ExportItem], folder: Path) -> Exported:
         series, alignment = item.need(TiltSeries), _in_use(item)
         paths = {ending: folder / f"{item.name}{ending}" for ending in (".xf", ".tlt", ".xtilt", "_tilt.com", ".fid")}
         pixel_ang, shape_yx = series.pixel_ang, series.shape_yx
-        write_imod_alignment(
+        warnings = write_imod_alignment(
             alignment, paths[".xf"], paths[".tlt"], xtilt=paths[".xtilt"], pixel_ang=pixel_ang, shape_yx=shape_yx
         )
         write_tilt_com(
@@ -119,8 +119,7 @@ def _to_imod(items: Sequence[ExportItem], folder: Path) -> Exported:
             write_fid(paths[".fid"], tracks, pixel_ang=pixel_ang)
         else:
             del paths[".fid"]
-        left_out = ["The bending of the specimen is left out."] if alignment.deformation is not None else []
-        done.add(item.name, list(paths.values()), left_out)
+        done.add(item.name, list(paths.values()), warnings)
     return done
 
 

@@ -21,16 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment
+from napari_tomoflow.core.model import Alignment, Deformation
 from napari_tomoflow.core.ops.geometry import rotation_z
 from napari_tomoflow.io.files import write_text
-from napari_tomoflow.io.foreign import BinnedBy, centre_between_pixels
+from napari_tomoflow.io.foreign import BinnedBy, Shape, centre_between_pixels
 from napari_tomoflow.io.tilts import read_rows, read_tilts, write_tilts
 
 Floats = NDArray[np.float64]
 
-_STRETCH = 0.02
-"""Beyond this an image is not only turned: our alignment cannot say so, and the person is told."""
+_STRETCH = 5e-4
+"""Beyond this an image is not only turned: half a pixel at 1000 px from its centre."""
+
+_BENT_PX = 0.05
+"""Bending a transform cannot say is told of when it is more than this."""
+
+_NODES = 13
+"""Nodes along an image for what is not turning. It is linear, and the ends of our spline are flat: many keep the
+error near the edge."""
 
 
 def read_imod_alignment(
@@ -73,28 +80,55 @@ def read_imod_alignment(
             f"{xf} holds {len(matrices)} transforms, {tlt} {len(tilt_deg)} angles and the x-tilts number "
             f"{len(xtilt_deg)}; give files of the same series."
         )
-    raw_from_aligned = np.linalg.inv(matrices)
+    raw_from_aligned: Floats = np.asarray(np.linalg.inv(matrices), np.float64)
     moved_px = -binning * np.einsum("nij,nj->ni", raw_from_aligned, shifts_px)
     shift_xy = pixel_ang * (moved_px + centre_between_pixels(shape_yx, binning, binned_by))
-    return Alignment(
+    alignment = Alignment(
         tilt_deg=tilt_deg,
         axis_deg=np.rad2deg(np.arctan2(matrices[:, 0, 1] - matrices[:, 1, 0], matrices[:, 0, 0] + matrices[:, 1, 1])),
         xtilt_deg=xtilt_deg,
         shift_ang_yx=shift_xy[:, ::-1],
-        quality={"warnings": _stretch_warnings(matrices, xf)},
+        quality={"warnings": []},
+    )
+    worst = float(np.abs(np.linalg.svd(matrices, compute_uv=False) - 1).max())
+    if worst <= _STRETCH:
+        return alignment
+    kept = f"{xf.name} stretches images by up to {100 * worst:.1f} %, which is kept as a bending of the images."
+    return alignment.replace(
+        deformation=_stretched(alignment, raw_from_aligned, pixel_ang, shape_yx), quality={"warnings": [kept]}
     )
 
 
 def write_imod_alignment(
-    alignment: Alignment, xf: Path, tlt: Path, *, pixel_ang: float, shape_yx: tuple[int, int], xtilt: Path | None = None
-) -> None:
-    """Write an alignment for IMOD, for the unbinned images: the inverse of `read_imod_alignment`."""
+    alignment: Alignment, xf: Path, tlt: Path, *, pixel_ang: float, shape_yx: Shape, xtilt: Path | None = None
+) -> list[str]:
+    """Write an alignment for IMOD, for the unbinned images: the inverse of `read_imod_alignment`.
+
+    A transform can stretch an image but not bend it, so of a deformation the part that is linear over
+    the image is written.
+
+    Returns
+    -------
+    list of str
+        What was left out.
+    """
     shift_px = alignment.shift_ang_yx[:, ::-1] / pixel_ang - centre_between_pixels(shape_yx)
     matrices = rotation_z(-alignment.axis_deg)[:, :2, :2]
+    warnings = []
+    if alignment.deformation is not None:
+        beyond, moved_ang, left_ang = _linear_part(alignment, alignment.deformation)
+        shift_px = shift_px - moved_ang / pixel_ang
+        matrices = matrices @ np.linalg.inv(np.eye(2) - beyond)
+        if left_ang > _BENT_PX * pixel_ang:
+            warnings.append(
+                f"IMOD's transforms bend no images: up to {left_ang / pixel_ang:.2g} px of the specimen's bending "
+                "are left out."
+            )
     write_xf(xf, matrices, -np.einsum("nij,nj->ni", matrices, shift_px))
     write_tilts(tlt, alignment.tilt_deg)
     if xtilt is not None:
         write_tilts(xtilt, alignment.xtilt_deg)
+    return warnings
 
 
 def read_xf(path: Path) -> tuple[Floats, Floats]:
@@ -125,11 +159,38 @@ def write_xf(path: Path, matrices: Floats, shifts_px: Floats) -> None:
     write_text(path, "".join(" ".join(f"{value:15.10f}" for value in row) + "\n" for row in rows))
 
 
-def _stretch_warnings(matrices: Floats, xf: Path) -> list[str]:
-    stretches = np.linalg.svd(matrices, compute_uv=False)
-    worst = float(np.abs(stretches - 1).max())
-    if worst <= _STRETCH:
-        return []
-    return [
-        f"{xf.name} stretches images by up to {100 * worst:.1f} %, which is left out: only rotation and shift are kept."
-    ]
+def _stretched(alignment: Alignment, raw_from_aligned: Floats, pixel_ang: float, shape_yx: Shape) -> Deformation:
+    """Keep what a transform does beyond turning: how far it puts points from where the rotation would."""
+    height, width = (pixel_ang * size for size in shape_yx)
+    nodes_yx = np.stack(np.meshgrid(*[np.linspace(-0.5, 0.5, _NODES)] * 2, indexing="ij"), axis=-1) * (height, width)
+    turned = rotation_z(alignment.axis_deg)[:, :2, :2]
+    beyond = np.eye(2) - raw_from_aligned @ turned.transpose(0, 2, 1)
+    from_centre_xy = (nodes_yx - alignment.shift_ang_yx[:, None, None])[..., ::-1]
+    displaced_xy = np.einsum("nij,nyxj->nyxi", beyond, from_centre_xy)
+    return Deformation(nodes_ang_yx=displaced_xy[..., ::-1], field_ang_yx=(height, width))
+
+
+def _linear_part(alignment: Alignment, deformation: Deformation) -> tuple[Floats, Floats, float]:
+    """Fit D2(u) = beyond · (u − shift) + moved to each tilt.
+
+    Returns
+    -------
+    beyond : float64[N, 2, 2]
+        Acting on (x, y).
+    moved_ang_xy : float64[N, 2]
+    left_ang : float
+        The farthest that any node is from the fit.
+    """
+    n_tilts, rows, columns, _ = deformation.nodes_ang_yx.shape
+    height, width = deformation.field_ang_yx
+    across = np.linspace(-0.5, 0.5, rows) * height, np.linspace(-0.5, 0.5, columns) * width
+    nodes_yx = np.stack(np.meshgrid(*across, indexing="ij"), axis=-1).reshape(-1, 2)
+    beyond, moved, left_ang = np.zeros((n_tilts, 2, 2)), np.zeros((n_tilts, 2)), 0.0
+    for tilt in np.flatnonzero(alignment.kept):
+        from_shift_xy = (nodes_yx - alignment.shift_ang_yx[tilt])[:, ::-1]
+        known = np.column_stack([from_shift_xy, np.ones(len(nodes_yx))])
+        displaced_xy = deformation.nodes_ang_yx[tilt].reshape(-1, 2)[:, ::-1]
+        fitted = np.linalg.lstsq(known, displaced_xy)[0]
+        beyond[tilt], moved[tilt] = fitted[:2].T, fitted[2]
+        left_ang = max(left_ang, float(np.linalg.norm(known @ fitted - displaced_xy, axis=1).max()))
+    return beyond, moved, left_ang

@@ -85,9 +85,8 @@ def read_com(path: Path, program: str) -> dict[str, str]:
             inside = text[1:].split()[:1] == [program]
             found |= inside
         elif inside and text:
-            name, _, value = text.replace("=", " ").partition(" ")
-            name = name.upper() if name.isupper() else name
-            options[name] = f"{options[name]} {value.strip()}" if name in options else value.strip()
+            name, *values = text.replace("=", " ").split()
+            options[name] = " ".join([options[name], *values] if name in options else values)
     if not found:
         raise DataError(f"{path} does not call {program}; give IMOD's own {program} command file.")
     return options

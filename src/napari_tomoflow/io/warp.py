@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 _KIND = "Warp's .xml of a tilt series"
 _PER_TILT = ("Angles", "AxisAngle", "AxisOffsetX", "AxisOffsetY", "Dose")
 _NOT_TAKEN = {
-    "GridVolumeWarp": "bending of the volume over the exposure",
+    "GridVolumeWarp": "bendings of the volume over the exposure",
     "GridAngle": "turns of single tilts",
 }
 _UM = 1e4
@@ -255,7 +255,7 @@ def _not_taken(path: Path, root: ElementTree.Element) -> list[str]:
     for prefix, what in _NOT_TAKEN.items():
         worst = max(float(np.abs(_grid(path, root, prefix + axis)).max()) for axis in "XYZ")
         if worst > 0:
-            found.append(f"{path.name} holds a {what} ({prefix}, up to {worst:.3g}), which is left out.")
+            found.append(f"{path.name} holds {what} ({prefix}, up to {worst:.3g}), which are left out.")
     return found
 
 
