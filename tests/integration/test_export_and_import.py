@@ -122,6 +122,24 @@ def test_what_is_exported_is_imported_as_it_was(project, imod, tmp_path, capsys,
         assert_same(again.load(Alignment, name), made_elsewhere(seed), 1e-3, xtilt_deg)
 
 
+def test_relions_own_tables_are_stacks_too(project, tmp_path, capsys):
+    run_json(capsys, "export", project.folder, tmp_path / "relion", "--to", "relion5", "--hand", "1")
+    main(["new", str(tmp_path / "again")])
+    capsys.readouterr()
+    run_json(capsys, "import", tmp_path / "again", "--from-relion5", tmp_path / "relion" / "aligned_tilt_series.star")
+    again = Project.open(tmp_path / "again")
+    series, alignment = again.load(TiltSeries, "A"), again.load(Alignment, "A")
+    np.testing.assert_array_equal(series.images, np.asarray(project.load(TiltSeries, "A").images)[KEPT])
+    np.testing.assert_allclose(alignment.shift_ang_yx, made_elsewhere(0).shift_ang_yx[KEPT], atol=1e-4)
+
+
+def test_one_alignment_is_not_taken_for_two_series(imod, tmp_path, capsys):
+    main(["new", str(tmp_path / "project")])
+    stacks = [str(imod / f"{name}.mrc") for name in NAMES]
+    assert main(["import", str(tmp_path / "project"), *stacks, "--from-imod", str(imod / "A.xf")]) == 2
+    assert "A.xf is the alignment of one series but 2 stacks were given" in capsys.readouterr().err
+
+
 def test_an_export_goes_into_the_project_and_names_what_it_left_out(project, capsys):
     done = run_json(capsys, "export", project.folder, "--to", "imod", "--series", "A")
     assert done["folder"] == str(project.folder / "exports" / "imod")

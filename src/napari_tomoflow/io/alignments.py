@@ -12,12 +12,15 @@ from napari_tomoflow.io.aretomo import read_aretomo_alignment
 from napari_tomoflow.io.eman2 import read_eman2_alignment, read_info
 from napari_tomoflow.io.foreign import BinnedBy, StackFacts
 from napari_tomoflow.io.imod_folder import find_xf, list_xf, read_imod_folder
-from napari_tomoflow.io.relion import list_relion_series
+from napari_tomoflow.io.relion import STAR_SUFFIXES, list_relion_series
 from napari_tomoflow.io.relion_write import read_relion_alignment
 from napari_tomoflow.io.warp import read_warp_alignment
 
 _REFINED_DEG = 6.0
 """Refinement moves single tilts by less than this against the others; more is another order or series."""
+
+ALIGNMENT_TABLES = STAR_SUFFIXES
+"""Endings of files that hold the alignments of many series."""
 
 _STACK_ENDINGS = (".st", ".mrc", ".mrcs", ".ali")
 

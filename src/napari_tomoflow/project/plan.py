@@ -75,7 +75,7 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
 
 def _plan_files(project: Project, request: Request) -> Plan:
     """One new series per file."""
-    sources = request.sources or _aligned_stacks(request)
+    sources = _stacks(request)
     given = getattr(request.params, "name", None)
     if given and len(sources) > 1:
         raise ParamError(f"One name, {given}, was given for {len(sources)} files; give one file at a time.")
@@ -95,15 +95,23 @@ def _plan_files(project: Project, request: Request) -> Plan:
     return Plan(items)
 
 
-def _aligned_stacks(request: Request) -> Sequence[Path]:
-    """Find the stacks whose alignments the person named instead of them."""
-    for option in FOREIGN:
-        alignments = getattr(request.params, option, None)
-        if alignments is not None:
-            from napari_tomoflow.io.alignments import stacks_of  # costs pandas
+def _stacks(request: Request) -> Sequence[Path]:
+    """Return the stacks the person named, or those whose alignments were named instead."""
+    named = [option for option in FOREIGN if getattr(request.params, option, None) is not None]
+    if not named and not request.sources:
+        raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
+    if not named:
+        return request.sources
+    from napari_tomoflow.io.alignments import ALIGNMENT_TABLES, stacks_of  # costs pandas
 
-            return stacks_of(option.removeprefix("from_"), alignments)
-    raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
+    alignments = getattr(request.params, named[0])
+    stacks = request.sources or stacks_of(named[0].removeprefix("from_"), alignments)
+    if len(stacks) > 1 and alignments.is_file() and alignments.suffix not in ALIGNMENT_TABLES:
+        raise ParamError(
+            f"{alignments} is the alignment of one series but {len(stacks)} stacks were given; "
+            "give the folder that holds one for each."
+        )
+    return stacks
 
 
 def _plan_new(project: Project, request: Request) -> Plan:
