@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,6 +21,7 @@ from napari_tomoflow.core.model import (
     TiltSeries,
     Tomogram,
 )
+from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import read_text, write_text
@@ -127,6 +129,9 @@ def _save_tomogram(tomogram: Tomogram, folder: Path) -> None:
             label=name[: -len(".mrc")],
         )
     _write_json(folder / _TOMOGRAM_ABOUT, {name: getattr(tomogram, name) for name in _TOMOGRAM_RECORD})
+    if (folder / FILE_OF[Tomogram]).stat().st_size >= pyramids.WORTH_BYTES:
+        with suppress(DataError):  # the disk is full: the tomogram is whole, only slower to look at
+            pyramids.write_pyramid(folder / FILE_OF[Tomogram], tomogram.voxel_ang)
 
 
 def _load_tomogram(folder: Path) -> Tomogram:
