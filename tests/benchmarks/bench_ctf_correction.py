@@ -90,7 +90,7 @@ def choices(ctf):
 
 def reconstructed(series, alignment, ctf, kind, column_zyx):
     """Reconstruct the column: (volume, CPU seconds)."""
-    params = ReconstructParams(ctf=kind, bin=1)
+    params = ReconstructParams(weighting="ramp", ctf=kind, bin=1)
     setting = Setting(series, alignment, np.flatnonzero(series.kept), 1, column_zyx, ctf)
     start = time.process_time()
     method = DepthwiseBackprojection if kind == "slabs" else weighted_backprojection

@@ -17,7 +17,9 @@ from truth import imaged_points
 from truth.imaged_points import CTF
 
 THICKNESS_ANG = 540.0
-PARAMS = ReconstructParams(bin=1, thickness_ang=THICKNESS_ANG, normalise=False, cutoff_per_px=0.4, rolloff_per_px=0.02)
+PARAMS = ReconstructParams(
+    weighting="ramp", bin=1, thickness_ang=THICKNESS_ANG, normalise=False, cutoff_per_px=0.4, rolloff_per_px=0.02
+)
 POINTS_PX_ZYX = np.random.default_rng(5).integers(-np.array([162, 20, 53]), [163, 21, 54], (60, 3))
 
 

@@ -71,7 +71,9 @@ GEOMETRIES = {
 @pytest.mark.parametrize(("shape_yx", "geometry"), GEOMETRIES.values(), ids=GEOMETRIES.keys())
 def test_beads_come_back_round_and_within_a_tenth_of_a_pixel_at_every_height(shape_yx, geometry):
     series, alignment = bead_series(shape_yx, **geometry)
-    tomogram = reconstruct(series, alignment, params=ReconstructParams(bin=1, thickness_ang=640.0, normalise=False))
+    tomogram = reconstruct(
+        series, alignment, params=ReconstructParams(weighting="ramp", bin=1, thickness_ang=640.0, normalise=False)
+    )
     offsets, ratios = measure(tomogram, SIGMA_PX)
     assert np.abs(offsets).max() < 0.1
     # The missing wedge sharpens a bead across the axis, by as much at every height.
@@ -84,7 +86,7 @@ def test_beads_come_back_round_and_within_a_tenth_of_a_pixel_at_every_height(sha
 def test_binning_moves_nothing(shape_yx, factor):
     series, alignment = bead_series(shape_yx, axis_deg=20.0, xtilt_deg=2.0)
     tomogram = reconstruct(
-        series, alignment, params=ReconstructParams(bin=factor, thickness_ang=700.0, normalise=False)
+        series, alignment, params=ReconstructParams(weighting="ramp", bin=factor, thickness_ang=700.0, normalise=False)
     )
     assert tomogram.voxel_ang == factor * PIXEL_ANG
     offsets, _ = measure(tomogram, max(SIGMA_PX / factor, 1.2))
@@ -93,7 +95,9 @@ def test_binning_moves_nothing(shape_yx, factor):
 
 def test_beads_are_found_at_their_height():
     series, alignment = bead_series((96, 96), axis_deg=-12.3, xtilt_deg=5.0)
-    tomogram = reconstruct(series, alignment, params=ReconstructParams(bin=1, thickness_ang=640.0, normalise=False))
+    tomogram = reconstruct(
+        series, alignment, params=ReconstructParams(weighting="ramp", bin=1, thickness_ang=640.0, normalise=False)
+    )
     centre = np.array(tomogram.volume.shape) // 2
     for z, y, x in BEADS_ZYX / PIXEL_ANG + centre:
         column = tomogram.volume[:, round(y), round(x)]
@@ -105,7 +109,9 @@ def test_a_bead_seen_from_all_sides_is_round_and_as_dense_as_it_was():
     # 180 views at 1° leave no wedge: the density of a Gaussian is its projection / (sigma √2π).
     series, alignment = bead_series((96, 96), max_tilt_deg=89.5, n_tilts=180)
     tomogram = reconstruct(
-        series, alignment, params=ReconstructParams(bin=1, thickness_ang=960.0, normalise=False, cutoff_per_px=0.5)
+        series,
+        alignment,
+        params=ReconstructParams(weighting="ramp", bin=1, thickness_ang=960.0, normalise=False, cutoff_per_px=0.5),
     )
     offsets, ratios = measure(tomogram, SIGMA_PX)
     assert np.abs(offsets).max() < 0.05

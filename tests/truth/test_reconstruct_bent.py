@@ -12,7 +12,7 @@ SHAPE_YX = (121, 140)
 SIGMA_PX = 1.5
 N_TILTS = 31
 POINTS_ZYX = np.random.default_rng(8).uniform(-1, 1, (40, 3)) * [120, 400, 480]
-PARAMS = ReconstructParams(bin=1, thickness_ang=360.0, normalise=False)
+PARAMS = ReconstructParams(weighting="ramp", bin=1, thickness_ang=360.0, normalise=False)
 
 
 def bends():

@@ -18,7 +18,7 @@ PIXEL_ANG = 10.0
 SHAPE_YX = (100, 110)
 DIAMETER_ANG = 100.0
 GOLD_ZYX = np.array([[50.0, -200, 100], [-60, 150, -220], [0, 250, 300], [20, -320, -330]])
-PARAMS = ReconstructParams(bin=1, thickness_ang=240.0)
+PARAMS = ReconstructParams(weighting="ramp", bin=1, thickness_ang=240.0)
 
 
 @pytest.fixture(scope="module")

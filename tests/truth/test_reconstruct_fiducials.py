@@ -46,7 +46,7 @@ def test_gold_is_round_in_xy_at_every_height(shared_data):
     alignment, gold_ang_zyx = true_geometry(folder)
     with mrcfile.mmap(folder / "tilt_series.mrc") as mrc:
         series = TiltSeries(name="A", images=np.array(mrc.data), tilt_deg=alignment.tilt_deg, pixel_ang=PIXEL_ANG)
-    tomogram = reconstruct(series, alignment, params=ReconstructParams(bin=1, thickness_ang=800.0))
+    tomogram = reconstruct(series, alignment, params=ReconstructParams(weighting="ramp", bin=1, thickness_ang=800.0))
     volume, reach = tomogram.volume, 2 * GOLD_RADIUS_PX
     centre = np.array(volume.shape) // 2
     voxels = gold_ang_zyx / tomogram.voxel_ang + centre

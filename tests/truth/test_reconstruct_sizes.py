@@ -10,7 +10,7 @@ from napari_tomoflow.io.mrc import allocate_mrc
 from napari_tomoflow.io.results import save
 from truth.test_reconstruct_beads import BEADS_ZYX, PIXEL_ANG, bead_series, fit_blob
 
-PARAMS = ReconstructParams(thickness_ang=640.0, normalise=False)
+PARAMS = ReconstructParams(weighting="ramp", thickness_ang=640.0, normalise=False)
 
 
 def misplaced_px(tomogram):

@@ -19,7 +19,7 @@ from truth import imaged_points
 PIXEL_ANG = 10.0
 SHAPE_ZYX = (32, 96, 96)
 SIGMA_PX = 1.5
-PARAMS = ReconstructParams(normalise=False)
+PARAMS = ReconstructParams(weighting="ramp", normalise=False)
 
 
 def specimen_setting(seed=3, n_tilts=41, max_tilt_deg=60.0, **geometry):

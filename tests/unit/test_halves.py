@@ -11,7 +11,7 @@ from napari_tomoflow.io.results import load, save
 RNG = np.random.default_rng(23)
 TILT_DEG = np.linspace(-50, 50, 11)
 IMAGES = RNG.normal(100, 5, (11, 40, 48)).astype(np.float32)
-SMALL = ReconstructParams(bin=1, thickness_ang=160.0)
+SMALL = ReconstructParams(weighting="ramp", bin=1, thickness_ang=160.0)
 
 
 def a_series(**changes):

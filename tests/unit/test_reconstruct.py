@@ -12,7 +12,7 @@ from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstru
 RNG = np.random.default_rng(11)
 IMAGES = RNG.normal(100, 5, (9, 40, 48)).astype(np.float32)
 TILT_DEG = np.linspace(-48, 48, 9)
-SMALL = ReconstructParams(bin=1, thickness_ang=120.0)
+SMALL = ReconstructParams(weighting="ramp", bin=1, thickness_ang=120.0)
 
 
 def a_series(images=IMAGES, **changes):

@@ -6,7 +6,7 @@ from napari_tomoflow.core.reconstruction.subvolumes import subvolumes
 from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstruct
 from truth.test_reconstruct_beads import BEADS_ZYX, PIXEL_ANG, bead_series
 
-PARAMS = ReconstructParams(bin=1, thickness_ang=640.0, normalise=False)
+PARAMS = ReconstructParams(weighting="ramp", bin=1, thickness_ang=640.0, normalise=False)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ from napari_tomoflow.core.params import Params, param
 CtfFilter = Literal["flip", "multiply"]
 """What an image's transform is multiplied with: the sign of the CTF, or the CTF."""
 
+Weighting = Literal["ramp", "exact", "sirt-like", "none"]
+"""What the lines of an image are multiplied with in Fourier space."""
+
 
 class ReconstructParams(Params):
     """How an aligned tilt series becomes a tomogram."""
@@ -40,10 +43,11 @@ class ReconstructParams(Params):
         None, unit="Å", low=1, high=1e8, help="Height of the tomogram along the tilt axis; left empty, the images'."
     )
     dtype: Literal["float32", "float16", "int16", "int8"] = param("float32", help="Number type of the tomogram.")
-    weighting: Literal["ramp", "exact", "sirt-like", "none"] = param(
-        "ramp",
-        help="Frequency weighting of wbp across the tilt axis: ramp; exact, by how many views share a frequency, "
-        "for uneven angles; sirt-like, which looks as if iterated and costs nothing.",
+    weighting: Weighting | None = param(
+        None,
+        help="Frequency weighting of wbp across the tilt axis: ramp, for matching and averaging; exact, by how many "
+        "views share a frequency, for uneven angles; sirt-like, which looks as if iterated and costs nothing. "
+        "Left empty, sirt-like where matter is dark (cryo), ramp where it is bright (STEM).",
     )
     angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
     normalise: bool = param(

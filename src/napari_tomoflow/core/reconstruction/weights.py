@@ -5,12 +5,17 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.ops import filters
 from napari_tomoflow.core.ops.backprojection import angular_spacing
-from napari_tomoflow.core.reconstruction.params import ReconstructParams
+from napari_tomoflow.core.reconstruction.params import ReconstructParams, Weighting
 from napari_tomoflow.core.reconstruction.setting import Setting
 
 Floats = NDArray[np.float64]
 
 _SIRT_LIKE_ITERATIONS = 10
+
+
+def weighting_of(setting: Setting, params: ReconstructParams) -> Weighting:
+    """Return the weighting asked for, or what suits the noise: images of frozen cells need theirs suppressed."""
+    return params.weighting or ("sirt-like" if setting.series.contrast == "dark" else "ramp")
 
 
 def tilt_weights(setting: Setting, params: ReconstructParams) -> Floats:
@@ -34,11 +39,11 @@ def line_filters(setting: Setting, params: ReconstructParams, n_u: int) -> NDArr
     """
     size = filters.padded_line_size(n_u)
     ramp = filters.ramp_weights(size, params.low_frequency)
-    if params.weighting == "sirt-like":
+    if weighting_of(setting, params) == "sirt-like":
         iterations = params.iterations or _SIRT_LIKE_ITERATIONS
         ramp *= filters.sirt_like_weights(size, iterations, _first_per_px(setting))
     weights = np.broadcast_to(ramp, (len(setting.tilts), len(ramp)))
-    if params.weighting == "exact":
+    if weighting_of(setting, params) == "exact":
         thickness_ang = setting.alignment.thickness_ang or setting.shape_zyx[0] * setting.voxel_ang
         exact = filters.exact_weights(size, setting.tilt_deg, thickness_ang / setting.voxel_ang)
         weights = (exact / _angles_rad(setting, params)[:, None]).astype(np.float32)

@@ -52,9 +52,11 @@ def reconstruct(
 
     Notes
     -----
-    ``wbp`` is linear and fast, and what particles are to be picked in and cut from. ``sirt`` weights
-    coarse detail more and noise less. ``sart`` comes to finer detail in fewer iterations. Both stop
-    where reconstructions of every other tilt predict the remaining images best.
+    ``wbp`` is linear and fast. As it comes, its weighting is that of a few iterations, which is what most
+    people want to look at and pick in; match and average in one with weighting ``ramp``, which leaves no
+    frequency out. ``tiles`` are as sharp as the ramp and follow any geometry. ``sirt`` weights coarse
+    detail more and noise less. ``sart`` comes to finer detail in fewer iterations. Both stop where
+    reconstructions of every other tilt predict the remaining images best.
     """
     from napari_tomoflow.core.reconstruction.density_store import DensityStore, stored_per_density
     from napari_tomoflow.core.reconstruction.halves import agreement, odd_and_even
@@ -91,9 +93,11 @@ def _quality(
 ) -> dict[str, Any]:
     """Gather what is known of a finished volume."""
     from napari_tomoflow.core.reconstruction.ctf_correction import ctf_quality
+    from napari_tomoflow.core.reconstruction.weights import weighting_of
 
     return {
         "method": params.method,
+        **({"weighting": weighting_of(setting, params)} if params.method == "wbp" else {}),
         "voxel_ang": setting.voxel_ang,
         "bin": setting.voxel_ang / setting.series.pixel_ang,
         "shape_zyx": list(setting.shape_zyx),
