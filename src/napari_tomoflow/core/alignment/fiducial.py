@@ -96,18 +96,16 @@ def _solve(
     radii_ang = [diameter_ang * float(factor) for factor in shrinking]
     alignment = start
     for done, radius_ang in enumerate(radii_ang):
-        report(done, _ROUNDS + 1, "Following beads")
+        share = part(report, done, _ROUNDS + 1)
+        share(0, 1, "Following beads")
         if done < _ROUNDS_OF_SEARCH:
-            points = make_beads(detections, alignment, depth_ang, radius_ang, diameter_ang)
+            points = make_beads(detections, alignment, depth_ang, radius_ang, diameter_ang, share)
         observations, points = observe(points, detections, alignment, radius_ang, diameter_ang, half_field_ang)
-        if len(points) < _LEAST_BEADS:
-            return None
         bundle = solve_bundle(observations, alignment)
         points = bundle.points_ang_zyx[np.isfinite(bundle.points_ang_zyx).all(axis=1)]
         alignment = completed(bundle, start)
-    report(_ROUNDS, _ROUNDS + 1, "Choosing what is free")
     observations, _ = observe(points, detections, alignment, radii_ang[-1], diameter_ang, half_field_ang)
-    _, bundle = choose_model(observations, start, _MODELS)
+    _, bundle = choose_model(observations, start, _MODELS, part(report, _ROUNDS, _ROUNDS + 1))
     return (observations, bundle) if _is_sound(bundle, diameter_ang) else None
 
 

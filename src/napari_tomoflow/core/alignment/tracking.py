@@ -4,7 +4,7 @@ An alignment right to a few pixels says where a point would be seen in every til
 from image to image: each spot of a low tilt tries all heights, and where a bead is, spots lie at the
 predicted places in many tilts at once.
 
-Legend: N tilts, P points, K detections, H heights.
+Legend: N tilts, P points, K detections, S spots, H heights.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from napari_tomoflow.core.alignment.bundle_model import Observations
 from napari_tomoflow.core.alignment.gold import Detections
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
+from napari_tomoflow.core.report import Report, silent, watched
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,6 +27,11 @@ _SEEDING_TILTS = 3
 
 _MOST_SEEDS = 60
 """The strongest spots of a tilt that start points: more beads make an alignment no better."""
+
+_TRIANGULATIONS = 3
+
+_STAY = 0.1
+"""Weight of where a point was, in tilts, against where spots put it."""
 
 _LEAST_SHARE = 0.5
 """A bead is seen in at least this share of the tilts that show its place."""
@@ -37,7 +43,12 @@ _APART = 1.3
 
 
 def make_beads(
-    detections: Sequence[Detections], alignment: Alignment, depth_ang: float, radius_ang: float, apart_ang: float
+    detections: Sequence[Detections],
+    alignment: Alignment,
+    depth_ang: float,
+    radius_ang: float,
+    apart_ang: float,
+    report: Report = silent,
 ) -> Floats:
     """Find the points of the specimen that explain the spots of many tilts.
 
@@ -52,6 +63,7 @@ def make_beads(
         How far from its prediction a spot may lie.
     apart_ang : float
         Points closer than this are one.
+    report
 
     Returns
     -------
@@ -59,17 +71,18 @@ def make_beads(
         Å from the specimen's centre, zyx; best seen first.
     """
     trees = _trees(detections, alignment)
-    heights = np.arange(-0.5 * depth_ang, 0.5 * depth_ang + radius_ang, radius_ang)
-    points, votes = [np.zeros((0, 3))], [np.zeros(0, np.int64)]
+    heights = np.arange(-0.5 * depth_ang, 0.5 * depth_ang + radius_ang, 0.5 * radius_ang)
+    found = [np.zeros((0, 3))]
     lowest = np.argsort(np.abs(alignment.tilt_deg) + np.where(alignment.kept, 0.0, np.inf), kind="stable")
-    for tilt in map(int, lowest[:_SEEDING_TILTS]):
-        for seen_ang_yx in detections[tilt].position_ang_yx[:_MOST_SEEDS]:
-            tried = on_ray(alignment, tilt, seen_ang_yx, heights)
-            agreeing = _count_near(tried, trees, alignment, radius_ang)
-            best = int(agreeing.argmax())
-            points.append(tried[best : best + 1])
-            votes.append(agreeing[best : best + 1])
-    return _distinct(np.concatenate(points), np.concatenate(votes), apart_ang)
+    for tilt in watched(list(map(int, lowest[:_SEEDING_TILTS])), report, "Searching for beads"):
+        seen_ang_yx = detections[tilt].position_ang_yx[:_MOST_SEEDS]
+        tried = on_ray(alignment, tilt, seen_ang_yx, heights)
+        agreeing = _agreement(tried.reshape(-1, 3), trees, alignment, radius_ang).reshape(len(seen_ang_yx), -1)
+        found.append(tried[np.arange(len(tried)), agreeing.argmax(axis=1)])
+    points = np.concatenate(found)
+    for _ in range(_TRIANGULATIONS):
+        points = _triangulated(points, trees, alignment, radius_ang)
+    return _distinct(points, _agreement(points, trees, alignment, radius_ang), apart_ang)
 
 
 def observe(
@@ -142,30 +155,55 @@ def _trees(detections: Sequence[Detections], alignment: Alignment) -> list[tuple
 
 
 def on_ray(alignment: Alignment, tilt: int, seen_ang_yx: Floats, depths_ang: Floats) -> Floats:
-    """Return the points float64[H, 3] zyx at given depths that are all seen at one place of one tilt."""
-    u, v = (seen_ang_yx - alignment.shift_ang_yx[tilt])[::-1]
-    turned = np.stack([np.full(len(depths_ang), u), np.full(len(depths_ang), v), depths_ang], axis=1)
+    """Return the points zyx at given depths that are seen at one place of one tilt.
+
+    Many places float64[..., 2] give float64[..., H, 3].
+    """
+    places_xy = (seen_ang_yx - alignment.shift_ang_yx[tilt])[..., None, ::-1]
+    turned = np.empty((*np.shape(seen_ang_yx)[:-1], len(depths_ang), 3))
+    turned[..., :2] = places_xy
+    turned[..., 2] = depths_ang
     # The inverse of a rotation is its transpose: rows times R.
-    points: Floats = (turned @ alignment.rotations[tilt])[:, ::-1]
+    points: Floats = (turned @ alignment.rotations[tilt])[..., ::-1]
     return points
 
 
-def _count_near(
+def _agreement(
     points_ang_zyx: Floats, trees: list[tuple[int, cKDTree]], alignment: Alignment, radius_ang: float
-) -> Ints:
-    """Count in how many tilts a spot lies near where each point is predicted."""
+) -> Floats:
+    """Sum over the tilts how near a spot lies to where each point is predicted, from 0 beyond the radius to 1."""
     predicted, _ = alignment.project(points_ang_zyx)
-    count = np.zeros(len(points_ang_zyx), np.int64)
+    near = np.zeros(len(points_ang_zyx))
     for tilt, tree in trees:
-        distance, _ = tree.query(predicted[tilt], distance_upper_bound=radius_ang)
-        count += np.isfinite(distance)
-    return count
+        distance = np.asarray(tree.query(predicted[tilt], distance_upper_bound=radius_ang)[0])
+        near += 1.0 - np.minimum(distance / radius_ang, 1.0) ** 2
+    return near
 
 
-def _distinct(points: Floats, votes: Ints, apart_ang: float) -> Floats:
-    """Keep the points with most votes of all that lie together."""
+def _triangulated(
+    points_ang_zyx: Floats, trees: list[tuple[int, cKDTree]], alignment: Alignment, radius_ang: float
+) -> Floats:
+    """Move each point to where the spots next to its predictions put it, by least squares."""
+    predicted, _ = alignment.project(points_ang_zyx)
+    # A little of where it was: a point of which few tilts show spots stays.
+    matrix = np.tile(_STAY * np.eye(3), (len(points_ang_zyx), 1, 1))
+    pull = np.zeros((len(points_ang_zyx), 3))
+    for tilt, tree in trees:
+        distance, nearest = map(np.asarray, tree.query(predicted[tilt], distance_upper_bound=radius_ang))
+        near = np.flatnonzero(np.isfinite(distance))
+        weight = (1.0 - (distance[near] / radius_ang) ** 2) ** 2
+        by_xyz = alignment.rotations[tilt, :2]
+        off_xy = (tree.data[nearest[near]] - predicted[tilt, near])[:, ::-1]
+        matrix[near] += weight[:, None, None] * (by_xyz.T @ by_xyz)
+        pull[near] += weight[:, None] * (off_xy @ by_xyz)
+    moved_xyz = np.linalg.solve(matrix, pull[..., None])[..., 0]
+    return np.asarray(points_ang_zyx + moved_xyz[:, ::-1])
+
+
+def _distinct(points: Floats, agreement: Floats, apart_ang: float) -> Floats:
+    """Keep the points that agree with most tilts of all that lie together."""
     kept: list[Floats] = []
-    for point in points[np.argsort(-votes, kind="stable")]:
+    for point in points[np.argsort(-agreement, kind="stable")]:
         if all(np.linalg.norm(point - other) >= apart_ang for other in kept):
             kept.append(point)
     return np.array(kept).reshape(-1, 3)
