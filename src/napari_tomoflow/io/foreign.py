@@ -83,19 +83,14 @@ def binning_between(ours_yx: Shape, theirs_yx: Shape, file: Path) -> float:
     DataError
         The two sizes are not those of one image binned.
     """
-    for binning in _ratio(ours_yx, theirs_yx), 1 / _ratio(theirs_yx, ours_yx):
-        smaller, larger = sorted([ours_yx, theirs_yx])
-        whole = max(binning, 1 / binning)
-        if all(abs(n / whole - m) < 1 for n, m in zip(larger, smaller, strict=True)):
-            return binning
+    smaller, larger = sorted([ours_yx, theirs_yx])
+    whole = max(1, round(max(larger) / max(smaller)))
+    if all(abs(n / whole - m) < 1 for n, m in zip(larger, smaller, strict=True)):
+        return whole if larger == ours_yx else 1 / whole
     sizes = [" × ".join(map(str, shape[::-1])) for shape in (theirs_yx, ours_yx)]
     raise DataError(
         f"{file} is for images of {sizes[0]} px but the stack has {sizes[1]} px; give the stack that was aligned."
     )
-
-
-def _ratio(larger_yx: Shape, smaller_yx: Shape) -> int:
-    return max(1, round(max(larger_yx) / max(smaller_yx)))
 
 
 def spread_over(alignment: Alignment, images: NDArray[np.int64], n_tilts: int, left_out_deg: Floats) -> Alignment:

@@ -17,8 +17,6 @@ from napari_tomoflow.io.imod_com import (
     read_tilt_com,
 )
 
-_NO_COM = ImodCom(options={})
-
 
 def read_imod_folder(folder: Path, stack: StackFacts, *, binned_by: BinnedBy = "average") -> Alignment:
     """Read what IMOD left of a series: ``.xf``, ``.tlt``, ``.xtilt``, and ``tilt.com`` where there is one.
@@ -44,27 +42,23 @@ def read_imod_folder(folder: Path, stack: StackFacts, *, binned_by: BinnedBy = "
     """
     xf = find_xf(folder, stack.name)
     place, stem = xf.parent, xf.stem
-    com_file = _first(place, [f"{stem}_tilt.com", f"tilt_{stem}.com", "tilt.com", "tilta.com"])
-    com = _NO_COM if com_file is None else read_tilt_com(com_file)
+    com_file, com = _tilt_com(place, stem)
     tlt = _first(place, [f"{stem}.tlt", com.options.get("TILTFILE", "")])
     if tlt is None:
         raise MissingError(f"{place} holds {xf.name} but no {stem}.tlt; put IMOD's refined angles beside it.")
-    xtilt = _first(place, [com.options.get("XTILTFILE", "") if com_file else f"{stem}.xtilt"])
+    binning = 1.0 if com_file is None else _binning(com, stack, com_file)
     alignment = read_imod_alignment(
         xf,
         tlt,
-        xtilt=xtilt,
+        xtilt=_first(place, [com.options.get("XTILTFILE", "") if com_file else f"{stem}.xtilt"]),
         pixel_ang=stack.pixel_ang,
         shape_yx=stack.shape_yx,
-        binning=_binning(com, stack, com_file or xf),
+        binning=binning,
         binned_by=binned_by,
     )
-    if alignment.n_tilts != stack.n_tilts:
-        raise DataError(
-            f"{xf} holds {alignment.n_tilts} transforms but {stack.path} {stack.n_tilts} images; "
-            "give the stack that was aligned."
-        )
-    return _as_reconstructed(alignment, com, stack, com_file, _align_warnings(place, stem))
+    _check_counts(alignment, com, stack, xf, com_file)
+    warnings = [*alignment.quality["warnings"], *com.warnings, *_align_warnings(place, stem)]
+    return _as_reconstructed(alignment, com, stack.pixel_ang * binning).replace(quality={"warnings": warnings})
 
 
 def find_xf(folder: Path, name: str) -> Path:
@@ -95,6 +89,27 @@ def _first(place: Path, names: Sequence[str]) -> Path | None:
     return next((place / name for name in names if name and (place / name).is_file()), None)
 
 
+def _tilt_com(place: Path, stem: str) -> tuple[Path | None, ImodCom]:
+    """Find the command file of a series; one of another series in the same folder names other angles."""
+    for name in (f"{stem}_tilt.com", "tilt.com", "tilta.com", "tiltb.com"):
+        file = _first(place, [name])
+        if file is not None:
+            com = read_tilt_com(file)
+            if Path(com.options.get("TILTFILE", f"{stem}.tlt")).stem == stem:
+                return file, com
+    return None, ImodCom(options={})
+
+
+def _check_counts(alignment: Alignment, com: ImodCom, stack: StackFacts, xf: Path, com_file: Path | None) -> None:
+    if alignment.n_tilts != stack.n_tilts:
+        raise DataError(
+            f"{xf} holds {alignment.n_tilts} transforms but {stack.path} {stack.n_tilts} images; "
+            "give the stack that was aligned."
+        )
+    if any(view >= stack.n_tilts for view in com.excluded):
+        raise DataError(f"{com_file} leaves out view {max(com.excluded) + 1} of {stack.n_tilts}; mend its EXCLUDELIST.")
+
+
 def _binning(com: ImodCom, stack: StackFacts, file: Path) -> float:
     """Compare the images with those IMOD had; a stack turned to its axis may have them lying."""
     if com.full_image_yx is None:
@@ -109,21 +124,13 @@ def _align_warnings(place: Path, stem: str) -> list[str]:
     return [] if align_com is None else align_com_warnings(align_com)
 
 
-def _as_reconstructed(
-    alignment: Alignment, com: ImodCom, stack: StackFacts, com_file: Path | None, warnings: Sequence[str]
-) -> Alignment:
-    """Turn and shift the specimen as ``tilt`` does."""
-    pixel_ang = stack.pixel_ang * _binning(com, stack, com_file or stack.path)
-    unknown = [view for view in com.excluded if view >= alignment.n_tilts]
-    if unknown:
-        raise DataError(f"{com_file} leaves out view {unknown[0] + 1} of {alignment.n_tilts}; mend its EXCLUDELIST.")
-    kept = np.array([view not in com.excluded for view in range(alignment.n_tilts)])
+def _as_reconstructed(alignment: Alignment, com: ImodCom, pixel_ang: float) -> Alignment:
+    """Turn and shift the specimen as ``tilt`` does, with IMOD's pixel; what it leaves out is left out."""
     axis_offset_xyz = np.array([pixel_ang * com.axis_offset_px, 0.0, 0.0])
     moved = alignment.replace(
         tilt_deg=alignment.tilt_deg + com.offset_deg,
         shift_ang_yx=alignment.shift_ang_yx + (rotation_z(alignment.axis_deg) @ axis_offset_xyz)[:, 1::-1],
-        kept=alignment.kept & kept,
-        quality={"warnings": [*alignment.quality["warnings"], *com.warnings, *warnings]},
+        kept=~np.isin(np.arange(alignment.n_tilts), list(com.excluded)),
         thickness_ang=pixel_ang * com.thickness_px or None,
     )
     centre_xyz = rotation_x(-com.xaxistilt_deg) @ centre_shift_ang_zyx(com, pixel_ang)[::-1]

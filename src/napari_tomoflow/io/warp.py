@@ -133,7 +133,7 @@ def read_warp_alignment(path: Path, stack: StackFacts) -> Alignment:
         shift_ang_yx=shift_ang_xy[:, ::-1],
         kept=file.used,
         deformation=deformation,
-        quality={"warnings": list(file.warnings), "defocus_hand": file.hand},
+        quality={"warnings": list(file.warnings)},
     )
 
 

@@ -110,6 +110,13 @@ def test_what_is_not_taken_over_is_told_of(tmp_path):
     ]
 
 
+def test_the_command_file_of_another_series_in_the_folder_is_not_taken(tmp_path):
+    ours, _ = write_folder(tmp_path, (64, 96), ["OFFSET 5"])
+    write_folder(tmp_path, (64, 96), name="B")
+    assert_same(read_imod_folder(tmp_path, facts((64, 96), name="B")), ours)
+    np.testing.assert_allclose(read_imod_folder(tmp_path, facts((64, 96))).tilt_deg, ours.tilt_deg + 5)
+
+
 def test_files_are_found_in_the_folder_of_the_series_and_with_aretomos_names(tmp_path):
     (tmp_path / "TS").mkdir()
     (tmp_path / "B_Imod").mkdir()
