@@ -12,6 +12,8 @@ from napari_tomoflow.io.stacks import STACK_SUFFIXES
 from napari_tomoflow.io.volumes import VOLUME_SUFFIXES
 
 PLUGIN = "napari-tomoflow"
+MADE_BY_HAND = ("dock", "alignment_inspector")
+"""Commands of the widgets that belong to no stage."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,8 @@ def test_every_stage_has_command_widget_and_menu(stage, contributions):
 
 
 def test_no_widget_is_left_of_a_stage_that_is_gone(contributions):
-    expected = {f"{PLUGIN}.{stage.name.replace('-', '_')}" for stage in STAGES} | {f"{PLUGIN}.dock"}
+    expected = {f"{PLUGIN}.{stage.name.replace('-', '_')}" for stage in STAGES}
+    expected |= {f"{PLUGIN}.{name}" for name in MADE_BY_HAND}
     assert {widget.command for widget in contributions.widgets} == expected
 
 

@@ -10,6 +10,9 @@ from napari_tomoflow.core.model import ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.gui.layers import METADATA_KEY, PARTICLE_SIZE_ANG, TILT_AXES
 from napari_tomoflow.gui.pyramid import Level
 
+CAPTION_KEY = "tomoflow caption"
+"""In the metadata of an image layer: a function of the plane in view that says what else it shows."""
+
 _FONT_SIZE = 11
 
 _attended: "weakref.WeakSet[Any]" = weakref.WeakSet()
@@ -56,8 +59,12 @@ def show_text(viewer: Any) -> None:
     for layer in reversed(viewer.layers):
         noun = layer.metadata.get(METADATA_KEY)
         if layer.visible and isinstance(noun, TiltSeries | Tomogram):
-            position = layer.world_to_data(viewer.dims.point[-3:])[0]
-            text = tilt_text(noun, round(position)) if isinstance(noun, TiltSeries) else volume_text(noun)
+            plane = round(layer.world_to_data(viewer.dims.point[-3:])[0])
+            caption = layer.metadata.get(CAPTION_KEY)
+            if caption is not None:
+                text = caption(plane)
+            else:
+                text = tilt_text(noun, plane) if isinstance(noun, TiltSeries) else volume_text(noun)
             overlay.text, overlay.font_size, overlay.position, overlay.visible = text, _FONT_SIZE, "top_left", True
             return
     overlay.text = ""

@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
+from napari_tomoflow.core.model import Alignment
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.canvas import attend
+from napari_tomoflow.gui.inspector.inspector import open_inspector
 from napari_tomoflow.gui.opening import open_result
 from napari_tomoflow.gui.project_table import ProjectTable, bold, describe_fully
 from napari_tomoflow.gui.run_panel import RunPanel
@@ -93,12 +95,15 @@ class TomoflowDock(QWidget):
         self._show_details()
 
     def open_cell(self, series: str, stage: str) -> None:
-        """Open the result of a cell as layers."""
+        """Open the result of a cell: an alignment in its inspector, anything else as layers."""
         if self.project is None:
             return
-        cell = self.project.table()[series][stage]
+        job = self.project.table()[series][stage].job
         try:
-            open_result(self.viewer, self.project, series, cell.job)
+            if Alignment.__name__ in self.project.job(job).items[series].outputs:
+                open_inspector(self.viewer, self.project, series, job)
+            else:
+                open_result(self.viewer, self.project, series, job)
         except TomoflowError as error:
             show_error(str(error))
 

@@ -1,0 +1,265 @@
+"""The layers of a session in a viewer: kept in step with it, and what a person does to them told to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Layer
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_tomoflow.gui.canvas import CAPTION_KEY, attend, hide_other_space, show_text, tilt_text
+from napari_tomoflow.gui.inspector.pictures import (
+    fitting_factor,
+    in_tilt_order,
+    landmark_places,
+    overlay_layers,
+    predicted_places,
+    residual_arrows,
+    size_ang,
+    stack_layer,
+    track_layer,
+    track_vertices,
+)
+from napari_tomoflow.gui.inspector.session import Session
+from napari_tomoflow.gui.layers import TILT_AXES
+
+_SIZE_IN_VIEW_PX = 30.0
+"""A landmark one goes to is shown at least this large, pixels of the screen."""
+
+
+class Scene:
+    """Layers that show a session, and through which it is changed.
+
+    Parameters
+    ----------
+    viewer
+    session : Session
+    """
+
+    tilt_shown = Signal(int)
+    """Another tilt is in view: its index in the stack."""
+
+    pointed = Signal(int, object)
+    """A person added a point: the tilt, and where, float64[2] in Å from the image centre."""
+
+    edited = Signal()
+    """A person moved or deleted measurements."""
+
+    closed = Signal()
+    """The layers are gone."""
+
+    def __init__(self, viewer: Any, session: Session) -> None:
+        self.viewer = viewer
+        self.session = session
+        self.factor = fitting_factor(session)
+        self._layers: dict[str, Layer] = {}
+        self._shown: dict[str, bool] = {}
+        self._is_refreshing = False
+        self._is_dragged = False
+        self._is_closed = False
+        self._moved: set[int] = set()
+        self._tilt = -1
+        attend(viewer)
+        self._add_layers()
+        self.refresh()
+        self._listen()
+        hide_other_space(viewer, TILT_AXES)
+        viewer.dims.ndisplay = 2
+        self.go_to_tilt(int(np.argmin(np.abs(session.alignment.tilt_deg))))
+        viewer.reset_view()
+        self.activate()
+
+    @property
+    def tilt(self) -> int:
+        """Index in the stack of the tilt in view, or that was when the layers were hidden."""
+        if self._shown:
+            return self._tilt
+        rank = round(float(self.viewer.dims.point[-3]) / self.session.series.pixel_ang)
+        return int(self.session.order[np.clip(rank, 0, len(self.session.order) - 1)])
+
+    @property
+    def selected(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The measurements that are selected."""
+        return np.array(sorted(self._layers["landmarks"].selected_data), np.int64)
+
+    def layer(self, what: str) -> Layer:
+        """Return one of the layers: ``stack``, ``tracks``, ``predicted``, ``residuals`` or ``landmarks``."""
+        return self._layers[what]
+
+    def go_to_tilt(self, tilt: int) -> None:
+        """Bring a tilt into view."""
+        world_ang = float(self.session.rank[tilt]) * self.session.series.pixel_ang
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, world_ang)
+
+    def go_to(self, measurement: int) -> None:
+        """Bring a measurement into the middle of the view and select it."""
+        landmarks = self.session.landmarks
+        if landmarks is None:
+            return
+        self.go_to_tilt(int(landmarks.tilt[measurement]))
+        y, x = landmarks.position_ang_yx[measurement]
+        self.viewer.scene.camera.center = (0.0, float(y), float(x))
+        least_zoom = _SIZE_IN_VIEW_PX / size_ang(self.session)
+        self.viewer.scene.camera.zoom = max(float(self.viewer.scene.camera.zoom), least_zoom)
+        self._layers["landmarks"].selected_data = {measurement}
+        self.activate()
+
+    def activate(self, mode: str = "select") -> None:
+        """Make the landmarks the layer that mouse and keys act on; ``add`` takes the next click as a landmark."""
+        layer = self._layers["landmarks"]
+        self.viewer.layers.selection.active = layer
+        layer.mode = mode
+
+    def bind_keys(self, keys: Mapping[str, Callable[[], None]]) -> None:
+        """Let keys do things while one of the layers is active."""
+        for key, act in keys.items():
+            for layer in self._layers.values():
+                layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+
+    def refresh(self) -> None:
+        """Draw the session as it now is."""
+        self._is_refreshing = True
+        try:
+            self._draw_landmarks()
+            places, whose = predicted_places(self.session)
+            self._layers["predicted"].data = places
+            self._layers["predicted"].features = {"landmark": whose}
+            self._layers["residuals"].data = residual_arrows(self.session, self.factor)
+            self._draw_tracks()
+        finally:
+            self._is_refreshing = False
+        show_text(self.viewer)
+
+    def set_factor(self, factor: float) -> None:
+        """Draw residuals this many times as long as they are."""
+        self.factor = factor
+        self._layers["residuals"].data = residual_arrows(self.session, factor)
+
+    def set_visible(self, is_visible: bool) -> None:
+        """Hide all layers, or show again those that were to be seen."""
+        if not is_visible and not self._shown:
+            self._tilt = self.tilt
+            self._shown = {what: layer.visible for what, layer in self._layers.items()}
+        for what, layer in self._layers.items():
+            layer.visible = is_visible and self._shown.get(what, True)
+        if is_visible:
+            self._shown = {}
+            self.go_to_tilt(self._tilt)
+            self.activate()
+
+    def close(self) -> None:
+        """Take the layers away."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.viewer.dims.events.current_step.disconnect(self._follow_slider)
+        self.viewer.layers.events.removed.disconnect(self._note_removed)
+        for layer in self._layers.values():
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.closed.emit()
+
+    def caption(self, rank: int) -> str:
+        """Say what is to be known of the tilt at one place in the order of tilts."""
+        session = self.session
+        tilt = int(session.order[np.clip(rank, 0, len(session.order) - 1)])
+        reasons = session.now.excluded_because
+        # The alignment may leave out more than the series does.
+        kept = session.alignment.kept
+        because = tuple(reason or ("" if used else "not aligned") for reason, used in zip(reasons, kept, strict=True))
+        series = session.series.replace(tilt_deg=session.alignment.tilt_deg, kept=kept, excluded_because=because)
+        words = [tilt_text(in_tilt_order(series, session.order), int(session.rank[tilt])), f"image {tilt + 1}"]
+        residual_ang = session.tilt_residuals_ang()[tilt]
+        if np.isfinite(residual_ang):
+            words.append(f"residual {residual_ang / 10:.2f} nm")
+        return "    ".join(words)
+
+    def _add_layers(self) -> None:
+        tuples = {"stack": stack_layer(self.session), **overlay_layers(self.session)}
+        if len(track_vertices(self.session)):
+            tuples = {"stack": tuples.pop("stack"), "tracks": track_layer(self.session), **tuples}
+        for what, (data, attributes, kind) in tuples.items():
+            layer = Layer.create(data, attributes, kind)
+            self._layers[what] = layer
+            self.viewer.add_layer(layer)
+        self._layers["stack"].metadata[CAPTION_KEY] = self.caption
+
+    def _listen(self) -> None:
+        layer = self._layers["landmarks"]
+        layer.events.data.connect(self._take_points)
+        layer.mouse_drag_callbacks.append(self._watch_drag)
+        self.viewer.dims.events.current_step.connect(self._follow_slider)
+        self.viewer.layers.events.removed.connect(self._note_removed)
+
+    def _draw_landmarks(self) -> None:
+        layer = self._layers["landmarks"]
+        places, colours, features = landmark_places(self.session)
+        selected = {one for one in layer.selected_data if one < len(places)}
+        layer.selected_data = set()
+        layer.data = places
+        if len(places):
+            layer.features = features
+            layer.border_color = colours
+            layer.size = size_ang(self.session)
+        layer.selected_data = selected
+
+    def _draw_tracks(self) -> None:
+        vertices = track_vertices(self.session)
+        if "tracks" in self._layers and len(vertices):
+            self._layers["tracks"].data = vertices
+
+    def _follow_slider(self, event: Any = None) -> None:
+        if self.tilt != self._tilt:
+            self._tilt = self.tilt
+            self.tilt_shown.emit(self._tilt)
+
+    def _note_removed(self, event: Any) -> None:
+        """End with the first layer that somebody removes: the others alone would mislead."""
+        if event.value in self._layers.values():
+            QTimer.singleShot(0, self.close)
+
+    def _watch_drag(self, layer: Any, event: Any) -> Any:
+        """Take a drag for one change, when the button is released."""
+        self._is_dragged = True
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._is_dragged = False
+        if self._moved:
+            self._later(self._move)
+
+    def _take_points(self, event: Any) -> None:
+        """Take what a person did to the points. napari is not done with them yet, so it is taken a moment later."""
+        if self._is_refreshing:
+            return
+        indices = [int(index) for index in event.data_indices]
+        if event.action == "added":
+            place = np.array(self._layers["landmarks"].data[-1], np.float64)
+            self._later(lambda: self._point_at(place))
+        elif event.action == "removed":
+            self._later(lambda: self._delete(indices))
+        elif event.action == "changed":
+            self._moved.update(indices)
+            if not self._is_dragged:
+                self._later(self._move)
+
+    def _later(self, act: Callable[[], None]) -> None:
+        QTimer.singleShot(0, lambda: None if self._is_closed else act())
+
+    def _point_at(self, place: "np.ndarray[Any, np.dtype[np.float64]]") -> None:
+        self.activate()
+        self._layers["landmarks"].selected_data = set()
+        self.refresh()
+        self.pointed.emit(self.tilt, place[1:])
+
+    def _delete(self, indices: Sequence[int]) -> None:
+        self.session.delete_measurements(np.array(indices, np.int64))
+        self.edited.emit()
+
+    def _move(self) -> None:
+        moved = np.array(sorted(self._moved), np.int64)
+        self._moved.clear()
+        if len(moved):
+            self.session.move(moved, np.array(self._layers["landmarks"].data[moved, 1:], np.float64))
+            self.edited.emit()
