@@ -21,7 +21,7 @@ def score_axes(
     """
     from napari_tomoflow.core.kernels.plane import sum_onto_lines
 
-    windowed = stack.images * stack.windows_y[:, :, None] * stack.windows_x[:, None, :]
+    windowed = stack.images * stack.masks
     side = min(windowed.shape[1:])
     half_widths = 0.5 * _FIELD * side * clamped_cosine(stack.tilt_deg)
     lines = np.zeros((len(angles_deg), len(stack), side))
@@ -34,18 +34,18 @@ def find_axis(
 ) -> tuple[float, float]:
     """Find the best axis within a range: ``(axis_deg, score)``.
 
-    First in steps of a degree, then, around the best, of a tenth with a parabola through the top.
+    First in steps of a degree, then, around the best, of a fifth with a parabola through the top.
     """
     steps = int(np.ceil(range_deg))
     coarse = centre_deg + np.linspace(-range_deg, range_deg, 2 * steps + 1)
     best = coarse[int(np.argmax(score_axes(stack, alignment, coarse, band)))]
-    fine = best + np.linspace(-1.0, 1.0, 21)
+    fine = best + np.linspace(-1.0, 1.0, 11)
     scores = score_axes(stack, alignment, fine, band)
     top = int(np.clip(np.argmax(scores), 1, len(fine) - 2))
     before, middle, after = scores[top - 1 : top + 2]
     bend = before - 2.0 * middle + after
     offset = np.clip(0.5 * (before - after) / bend, -0.5, 0.5) if bend < 0 else 0.0
-    return float(fine[top] + 0.1 * offset), float(middle)
+    return float(fine[top] + 0.2 * offset), float(middle)
 
 
 def half_turn_distance(first_deg: float, second_deg: float) -> float:

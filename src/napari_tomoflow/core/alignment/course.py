@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.alignment.angles import AngleCheck, Jury, check_angles
 from napari_tomoflow.core.alignment.axis import find_axis, half_turn_distance, wrapped_half_turn
 from napari_tomoflow.core.alignment.level import Slab, find_slab
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.alignment.prepare import Band, WorkStack
-from napari_tomoflow.core.alignment.refine import Matched, Matcher, refine_shifts
+from napari_tomoflow.core.alignment.refine import Matched, Matcher, of_tilts, refine_shifts
 from napari_tomoflow.core.alignment.search import BLIND_DIRECTIONS_DEG, Placement, Search
-from napari_tomoflow.core.alignment.verdict import refuse_chance
+from napari_tomoflow.core.alignment.verdict import disagreeing, refuse_chance
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.report import Report, part
 
@@ -52,6 +53,10 @@ class Level:
     stack: WorkStack
     band: Band
 
+    def chosen(self, keep: NDArray[np.bool_]) -> "Level":
+        """Keep some of the tilts."""
+        return Level(self.stack.chosen(keep), self.band)
+
 
 @dataclass(frozen=True)
 class AxisChoice:
@@ -77,8 +82,14 @@ class Course:
 
     Attributes
     ----------
+    stack : WorkStack
+        The tilts believed in the end, with their angles: those on file, unless two were exchanged.
     matched : Matched
-        Alignment of the tilts in use, before the specimen is centred.
+        Their alignment, before the specimen is centred.
+    exchanged : tuple of (int, int)
+        Tilts of the series that carry each other's angle on file.
+    excluded : dict of int to str
+        Why each tilt of the series that was given up on the way was.
     slab : Slab
     choice : AxisChoice
     axis_error_deg : float
@@ -89,7 +100,10 @@ class Course:
         Passes accepted at each resolution.
     """
 
+    stack: WorkStack
     matched: Matched
+    exchanged: tuple[tuple[int, int], ...]
+    excluded: dict[int, str]
     slab: Slab
     choice: AxisChoice
     axis_error_deg: float
@@ -114,21 +128,31 @@ def align_stack(name: str, stack: WorkStack, params: AlignParams, nominal_deg: f
     coarse, fine = _levels(stack, params)
     thickness_ang = params.thickness_ang or _THICKNESS_OF_FIELD * stack.field_ang
     search = Search(coarse.stack, coarse.band, thickness_ang, params.max_shift)
-    choice = _choose_start(search, params, nominal_deg, part(report, 0, 6))
-    placed = search.refine(choice.start_deg, params.axis_range_deg, part(report, 1, 6))
+    choice = _choose_start(search, params, nominal_deg, part(report, 0, 8))
+    placed = search.refine(choice.start_deg, params.axis_range_deg, part(report, 1, 8))
     if choice.blind:
         placed = placed.turned_to(wrapped_half_turn(placed.axis_deg))
-    chance = search.place_noise(placed.axis_deg, part(report, 2, 6))
+    chance = search.place_noise(placed.axis_deg, part(report, 2, 8))
     refuse_chance(name, placed, chance)
+    check = _check_angles(name, stack, placed, params, thickness_ang, part(report, 3, 8))
+    exchanged = tuple(sorted((*sorted(stack.tilts[list(pair)].tolist()),) for pair in check.exchanged))
+    excluded = {int(stack.tilts[place]): reason for place, reason in check.excluded.items()}
+    if check:
+        coarse, fine = _levels(check.mended(stack), params)
+        search = Search(coarse.stack, coarse.band, thickness_ang, params.max_shift)
+        placed = search.refine(placed.axis_deg, params.axis_range_deg, part(report, 4, 8))
     if params.thickness_ang is None:
-        thickness_ang = _choose_thickness(coarse, placed.alignment, part(report, 3, 6))
-    matched, first_passes = _refine_coarsely(coarse, placed, thickness_ang, params, part(report, 4, 6))
-    matcher = Matcher(fine.stack, fine.band, thickness_ang)
-    radius_ang = _RADIUS_PX * fine.stack.pixel_ang
-    matched, last_passes = refine_shifts(matcher, matched.alignment, radius_ang, params.passes, part(report, 5, 6))
+        thickness_ang = _choose_thickness(coarse, placed.alignment, part(report, 5, 8))
+    matched, first_passes = _refine_coarsely(coarse, placed, thickness_ang, params, part(report, 6, 8))
+    coarse, fine, matched = _believed(coarse, fine, matched, coarse.stack.pixel_ang, excluded)
+    matched, last_passes = _refine_finely(fine, coarse, matched, thickness_ang, params, part(report, 7, 8))
+    coarse, fine, matched = _believed(coarse, fine, matched, fine.stack.pixel_ang, excluded)
     report(1, 1, "Aligned")
     return Course(
+        fine.stack,
         matched,
+        exchanged,
+        excluded,
         find_slab(coarse.stack, matched.alignment),
         choice,
         _axis_error(coarse, matched),
@@ -153,6 +177,14 @@ def _level(stack: WorkStack, params: AlignParams) -> Level:
     return Level(stack.filtered(band), band)
 
 
+def _check_angles(
+    name: str, stack: WorkStack, placed: Placement, params: AlignParams, thickness_ang: float, report: Report
+) -> AngleCheck:
+    """Check at the lowest resolution whether the angles on file belong to the images."""
+    smallest = _level(stack.binned(max(min(stack.images.shape[1:]) // _COARSEST_PX, 1)), params)
+    return check_angles(name, Jury(smallest.stack, placed.alignment, smallest.band, thickness_ang), report)
+
+
 def _choose_start(search: Search, params: AlignParams, nominal_deg: float | None, report: Report) -> AxisChoice:
     """Look for the axis where the person says, near the nominal one if the images agree, or anywhere."""
     if params.axis_deg is not None:
@@ -162,7 +194,8 @@ def _choose_start(search: Search, params: AlignParams, nominal_deg: float | None
         best, heights = search.best_of(BLIND_DIRECTIONS_DEG, report)
         return AxisChoice(best, True, heights)
     others = [nominal_deg + 90.0, -nominal_deg, 90.0 - nominal_deg]
-    directions = [nominal_deg, *(angle for angle in others if half_turn_distance(angle, nominal_deg) > 30.0)]
+    reached_deg = 0.5 * params.axis_range_deg
+    directions = [nominal_deg, *(angle for angle in others if half_turn_distance(angle, nominal_deg) > reached_deg)]
     best, heights = search.best_of(directions, report)
     if heights[best] < _BETTER_AXIS * heights[nominal_deg]:
         best = nominal_deg
@@ -202,6 +235,28 @@ def _refine_coarsely(
     return Matched(alignment, matched.steps, matched.predictor), passes
 
 
+def _refine_finely(
+    fine: Level, coarse: Level, start: Matched, thickness_ang: float, params: AlignParams, report: Report
+) -> tuple[Matched, int]:
+    """Refine shifts at the full working resolution, through no more depth than holds the specimen."""
+    slab = find_slab(coarse.stack, start.alignment)
+    if start.predictor == "features" and slab.seen:
+        thickness_ang = min(thickness_ang, slab.depth_ang(fine.stack.field_ang))
+    matcher = Matcher(fine.stack, fine.band, thickness_ang)
+    radius_ang = _RADIUS_PX * fine.stack.pixel_ang
+    return refine_shifts(matcher, start.alignment, radius_ang, params.passes, report, start.predictor)
+
+
+def _believed(
+    coarse: Level, fine: Level, matched: Matched, pixel_ang: float, excluded: dict[int, str]
+) -> tuple[Level, Level, Matched]:
+    """Give up the tilts that disagree with all others, and note why in `excluded`."""
+    odd = disagreeing(matched.steps, fine.stack.tilt_deg, pixel_ang)
+    excluded.update({int(fine.stack.tilts[place]): reason for place, reason in odd.items()})
+    keep = np.array([place not in odd for place in range(len(fine.stack))])
+    return coarse.chosen(keep), fine.chosen(keep), matched.chosen(keep)
+
+
 def _best_start(matcher: Matcher, placed: Alignment, radius_ang: float, report: Report) -> Alignment:
     """Start from the images as recorded if they fit about as well: they may be aligned already.
 
@@ -223,16 +278,7 @@ def _axis_error(level: Level, matched: Matched) -> float:
         return find_axis(part_of_it, its_alignment, matched.axis_deg, _FINAL_RANGE_DEG, level.band)[0]
 
     odd = np.arange(len(stack)) % 2 == 1
-    by_tilts = [axis_of(stack.chosen(half), _of_tilts(alignment, half)) for half in (odd, ~odd)]
-    upper = np.arange(stack.windows_y.shape[1]) >= stack.windows_y.shape[1] // 2
-    by_field = [axis_of(replace(stack, windows_y=stack.windows_y * half), alignment) for half in (upper, ~upper)]
+    by_tilts = [axis_of(stack.chosen(half), of_tilts(alignment, half)) for half in (odd, ~odd)]
+    upper = (np.arange(stack.masks.shape[1]) >= stack.masks.shape[1] // 2)[:, None]
+    by_field = [axis_of(replace(stack, masks=stack.masks * half), alignment) for half in (upper, ~upper)]
     return 0.5 * max(abs(by_tilts[0] - by_tilts[1]), abs(by_field[0] - by_field[1]))
-
-
-def _of_tilts(alignment: Alignment, chosen: NDArray[np.bool_]) -> Alignment:
-    """Keep the geometry of some tilts."""
-    return Alignment(
-        tilt_deg=alignment.tilt_deg[chosen],
-        axis_deg=alignment.axis_deg[chosen],
-        shift_ang_yx=alignment.shift_ang_yx[chosen],
-    )

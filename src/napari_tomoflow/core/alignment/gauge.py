@@ -46,9 +46,11 @@ def filled(
     tilts : int64[K]
         Their indices.
     tilt_deg : float64[N]
-        Of all tilts.
+        Of all tilts, as on file; those in use are taken from their alignment.
     residual_ang : float64[K]
     """
+    tilt_deg = np.array(tilt_deg)
+    tilt_deg[tilts] = alignment.tilt_deg
     shifts = np.stack([np.interp(tilt_deg, alignment.tilt_deg, column) for column in alignment.shift_ang_yx.T], axis=1)
     shifts[tilts] = alignment.shift_ang_yx
     residuals = np.full(len(tilt_deg), np.nan)

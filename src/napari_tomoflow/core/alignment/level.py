@@ -26,6 +26,9 @@ _CLEAR = 5.0
 _EDGE = 0.25
 """Where the profile has fallen to this fraction of its top, the specimen ends."""
 
+_GENEROUS = 1.3
+"""Matter next to the surfaces counts too: depth looked at, in thicknesses."""
+
 _ERRORS = 3.0
 """A slope is believed only if it is this many standard errors."""
 
@@ -60,6 +63,11 @@ class Slab:
     slope_x: float = 0.0
     slope_y: float = 0.0
     slope_error: float = float("inf")
+
+    def depth_ang(self, field_ang: float) -> float:
+        """Return the depth, centred on the origin, that holds the specimen over the whole field and some more."""
+        lean = max(abs(self.slope_x), abs(self.slope_y)) * field_ang
+        return 2.0 * abs(self.height_ang) + _GENEROUS * self.thickness_ang + lean
 
     @property
     def lean_deg_yx(self) -> tuple[float, float]:

@@ -22,8 +22,11 @@ Predictor = Literal["slab", "features"]
 
 _PREDICT = {"slab": predict_all_from_slab, "features": predict_all_from_features}
 
-
 _ALLOWANCE = 0.8
+"""Features are preferred if they reach this fraction of the score of the slab."""
+
+_SETTLED_PX = 0.1
+"""Refinement ends when tilts would move by less than this, RMS."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,17 @@ class Matched:
     def axis_deg(self) -> float:
         """The axis, common to all tilts."""
         return float(self.alignment.axis_deg[0])
+
+    def chosen(self, keep: NDArray[np.bool_]) -> "Matched":
+        """Keep some of the tilts."""
+        return Matched(of_tilts(self.alignment, keep), Steps(*(column[keep] for column in self.steps)), self.predictor)
+
+
+def of_tilts(alignment: Alignment, keep: NDArray[np.bool_]) -> Alignment:
+    """Keep the geometry of some tilts."""
+    return Alignment(
+        tilt_deg=alignment.tilt_deg[keep], axis_deg=alignment.axis_deg[keep], shift_ang_yx=alignment.shift_ang_yx[keep]
+    )
 
 
 class Matcher:
@@ -112,6 +126,8 @@ def refine_shifts(
         else matcher.better_predictor(alignment, radius_ang, first)
     )
     for accepted in range(most_passes):
+        if np.sqrt((best.steps.confirmed_ang_yx**2).sum(axis=1).mean()) < _SETTLED_PX * matcher.stack.pixel_ang:
+            return best, accepted
         trial = matcher.match(
             moved(best.alignment, best.steps.confirmed_ang_yx),
             best.predictor,

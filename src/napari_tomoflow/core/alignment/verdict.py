@@ -9,10 +9,12 @@ from napari_tomoflow.core.alignment.axis import half_turn_distance
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.tilt_series import TiltSeries
+from napari_tomoflow.core.ops.peaks import SD_PER_MAD
 
 if TYPE_CHECKING:
     from napari_tomoflow.core.alignment.course import Course
     from napari_tomoflow.core.alignment.landmark_course import LandmarkChoice
+    from napari_tomoflow.core.alignment.matching import Steps
     from napari_tomoflow.core.alignment.search import Placement
 
 _CHANCE_ERRORS = 5.0
@@ -23,6 +25,15 @@ _FAR_OFF_DEG = 45.0
 
 _ODD_RESIDUAL_MADS = 4.0
 """A tilt whose residual is this far above the others' is named."""
+
+_FEWEST_PX = 1.0
+"""A disagreement below this many pixels at work harms nothing, however small the others are."""
+
+_UNCONFIRMED = 0.5
+"""A tilt is given up only if held-out matter speaks for it less than this fraction of what it does for others."""
+
+_NEAREST = 6
+"""Tilts at the nearest angles that a tilt is compared with."""
 
 _FIELD_LOST = 0.2
 """Shifts that lose more of the field than this are named."""
@@ -38,6 +49,36 @@ def refuse_chance(name: str, placed: "Placement", chance: "Placement") -> None:
             f"images with nothing in common reach {noise.mean():.1f} ± {error:.1f}; check tilt angles and axis, "
             "or leave out bad tilts."
         )
+
+
+def disagreeing(steps: "Steps", tilt_deg: NDArray[np.float64], pixel_ang: float) -> dict[int, str]:
+    """Find the tilts to give up: far from where all others say they should be, and unlike what they predict.
+
+    Parameters
+    ----------
+    steps : Steps
+        Each measured against a prediction it had no part in.
+    tilt_deg : float64[K]
+    pixel_ang : float
+        Pixel at which the images were matched.
+
+    Returns
+    -------
+    dict of int to str
+        Place in the stack → reason.
+    """
+    residual, held_out = steps.residual_ang, steps.held_out
+    usual = float(np.median(residual))
+    spread = SD_PER_MAD * float(np.median(np.abs(residual - usual)))
+    limit = max(usual + _ODD_RESIDUAL_MADS * spread, _FEWEST_PX * pixel_ang)
+    found = {}
+    for tilt in np.flatnonzero(residual > limit):
+        nearest = np.argsort(np.abs(tilt_deg - tilt_deg[tilt]), kind="stable")[1 : _NEAREST + 1]
+        if held_out[tilt] < _UNCONFIRMED * np.median(held_out[nearest]):
+            found[int(tilt)] = (
+                f"disagrees with the others by {residual[tilt]:.0f} Å, where they disagree by {usual:.0f} Å"
+            )
+    return found
 
 
 def describe(
@@ -67,15 +108,17 @@ def describe(
         "axis_deg": round(choice.axis_deg, 3),
         "axis_error_deg": round(course.axis_error_deg, 3),
         "axis_nominal_deg": nominal_deg,
-        "hand": "not determined: the axis was found blind" if course.choice.blind else "as the axis given says",
+        "hand": _hand(course, choice, nominal_deg),
         "tilts_used": int(alignment.kept.sum()),
-        "tilts_excluded": {str(tilt): reason for tilt, reason in sorted(excluded.items())},
+        "tilts_excluded": {str(tilt): reason for tilt, reason in sorted((excluded | course.excluded).items())},
+        "tilts_swapped": [list(pair) for pair in course.exchanged],
+        "tilts_shadowed": {str(tilt): round(hidden, 3) for tilt, hidden in sorted(course.stack.shadowed.items())},
         "thickness_nm": None if alignment.thickness_ang is None else round(alignment.thickness_ang / 10.0, 2),
         "level_deg_yx": [round(angle, 3) for angle in alignment.level_deg_yx],
         "level_error_deg": round(float(np.rad2deg(np.arctan(course.slab.slope_error))), 3),
         "level": _level_note(course),
         "field_lost": round(float(lost.max()), 3),
-        "warnings": _warnings(alignment, course, choice, nominal_deg, lost),
+        "warnings": _warnings(series, alignment, course, choice, nominal_deg, lost),
     }
 
 
@@ -104,7 +147,29 @@ def _level_note(course: "Course") -> str:
     return "centred; slope measured"
 
 
+def _hand(course: "Course", choice: "LandmarkChoice", nominal_deg: float | None) -> str:
+    """Say whether the half-turn of the axis, and with it the hand, is known."""
+    if course.choice.blind or nominal_deg is None:
+        return "not determined: the axis was found blind"
+    if half_turn_distance(choice.axis_deg, nominal_deg) > _AXIS_OFF_DEG:
+        return "not determined: the axis given is wrong, so its half-turn may be too"
+    return "as the axis given says"
+
+
+def _axis_fault(axis_deg: float, nominal_deg: float | None) -> str:
+    """Name what is wrong with the nominal axis, if anything."""
+    apart = 0.0 if nominal_deg is None else half_turn_distance(axis_deg, nominal_deg)
+    if nominal_deg is None or apart < _AXIS_OFF_DEG:
+        return ""
+    if half_turn_distance(axis_deg, -nominal_deg) < _AXIS_OFF_DEG:
+        return f"The tilt axis is at {axis_deg:.1f}°, the nominal one at {nominal_deg:.1f}°: its sign is wrong."
+    if apart > _FAR_OFF_DEG:
+        return f"The tilt axis is at {axis_deg:.1f}°, about 90° from the nominal {nominal_deg:.1f}°."
+    return f"The tilt axis is at {axis_deg:.1f}°, {apart:.1f}° from the nominal {nominal_deg:.1f}°."
+
+
 def _warnings(
+    series: TiltSeries,
     alignment: Alignment,
     course: "Course",
     choice: "LandmarkChoice",
@@ -113,26 +178,26 @@ def _warnings(
 ) -> list[str]:
     """Say in sentences what a person should look at."""
     found = []
-    axis_deg = choice.axis_deg
-    if nominal_deg is not None:
-        apart = half_turn_distance(axis_deg, nominal_deg)
-        if half_turn_distance(axis_deg, -nominal_deg) < _AXIS_OFF_DEG < apart:
-            found.append(
-                f"The tilt axis is at {axis_deg:.1f}°, the nominal one at {nominal_deg:.1f}°: its sign is wrong."
-            )
-        elif apart > _FAR_OFF_DEG:
-            found.append(f"The tilt axis is at {axis_deg:.1f}°, about 90° from the nominal {nominal_deg:.1f}°.")
-        elif apart > _AXIS_OFF_DEG:
-            found.append(f"The tilt axis is at {axis_deg:.1f}°, {apart:.1f}° from the nominal {nominal_deg:.1f}°.")
+    if axis_fault := _axis_fault(choice.axis_deg, nominal_deg):
+        found.append(axis_fault)
     if course.choice.blind:
         found.append("Nobody said where the axis is: the hand of the tomogram is not determined.")
+    for first, second in course.exchanged:
+        found.append(
+            f"Tilts {first} and {second} carry each other's angle on file: the angles were exchanged, and tilt {first} "
+            f"is now at {series.tilt_deg[second]:.1f}°, tilt {second} at {series.tilt_deg[first]:.1f}°."
+        )
+    for tilt, hidden in course.stack.shadowed.items():
+        found.append(
+            f"Tilt {tilt} ({series.tilt_deg[tilt]:.1f}°) is shadowed, as by a grid bar: "
+            f"{100 * hidden:.0f} % of it is masked."
+        )
+    found += [f"Tilt {tilt} is left out: {reason}." for tilt, reason in sorted(course.excluded.items())]
     residual = alignment.residual_ang
     usual = float(np.nanmedian(residual))
-    spread = 1.4826 * float(np.nanmedian(np.abs(residual - usual)))
-    for tilt in np.flatnonzero(residual > usual + _ODD_RESIDUAL_MADS * max(spread, 0.1 * usual)):
-        found.append(
-            f"Tilt {int(tilt)} ({alignment.tilt_deg[tilt]:.1f}°) disagrees with the others by {residual[tilt]:.1f} Å."
-        )
+    spread = SD_PER_MAD * float(np.nanmedian(np.abs(residual - usual)))
+    for odd in np.flatnonzero(residual > usual + _ODD_RESIDUAL_MADS * max(spread, 0.1 * usual)):
+        found.append(f"Tilt {odd} ({alignment.tilt_deg[odd]:.1f}°) disagrees with the others by {residual[odd]:.1f} Å.")
     if lost.max() > _FIELD_LOST:
         found.append(f"Shifts move up to {100 * lost.max():.0f} % of the field out of the images.")
     return found

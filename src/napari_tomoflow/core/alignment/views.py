@@ -60,9 +60,8 @@ def turn_again(views: Views, stack: WorkStack, alignment: Alignment, tilts: slic
 
     angles = np.deg2rad(alignment.axis_deg[tilts])
     shifts_px = alignment.shift_ang_yx[tilts] / stack.pixel_ang
-    masks = stack.windows_y[tilts, :, None] * stack.windows_x[tilts, None, :]
     turn_images(views.images[tilts], stack.images[tilts], angles, shifts_px)
-    turn_images(views.masks[tilts], masks, angles, shifts_px)
+    turn_images(views.masks[tilts], stack.masks[tilts], angles, shifts_px)
 
 
 def limited_to_common_field(views: Views, soft: float = 0.5) -> Views:

@@ -59,7 +59,7 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
 
     stack, excluded = prepare(series, part(report, 0, 3))
     course = align_stack(series.name, stack, params, series.axis_deg, part(report, 1, 3))
-    whole = filled(course.matched.alignment, stack.tilts, series.tilt_deg, course.matched.steps.residual_ang)
+    whole = filled(course.matched.alignment, course.stack.tilts, series.tilt_deg, course.matched.steps.residual_ang)
     thickness_ang = course.slab.thickness_ang if course.slab.seen else None
     choice = refine_with_landmarks(series, whole, thickness_ang, params, part(report, 2, 3))
     alignment = centred(choice.alignment, course.slab, level=params.level).replace(thickness_ang=thickness_ang)
