@@ -16,7 +16,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries, Tomogram
 from napari_tomoflow.io.columns import optics_columns, table_from_alignment, table_from_ctf
 from napari_tomoflow.io.foreign import StackFacts, spread_over
-from napari_tomoflow.io.relion import RelionSeries, read_relion_series, relion_alignment
+from napari_tomoflow.io.relion import STAR_SUFFIXES, RelionSeries, read_relion_series, relion_alignment, resolve
 from napari_tomoflow.io.star import write_star
 from napari_tomoflow.io.tilts import match_angles
 
@@ -40,13 +40,12 @@ def write_relion_series(
     series, alignment, ctf
         Of one series.
     stack : Path
-        Where its images lie.
+        Where its images lie; a table of RELION's that lists them will do.
     """
     import pandas as pd
 
-    stack_name = Path(os.path.relpath(stack.resolve(), folder.resolve())).as_posix()
     columns: dict[str, Any] = {
-        "rlnMicrographName": [f"{tilt + 1:06d}@{stack_name}" for tilt in range(series.n_tilts)],
+        "rlnMicrographName": _image_names(stack, folder, series.n_tilts),
         "rlnTomoNominalStageTiltAngle": series.tilt_deg,
         "rlnTomoNominalTiltAxisAngle": np.median(alignment.axis_deg) if series.axis_deg is None else series.axis_deg,
         "rlnMicrographPreExposure": series.dose_before_e_ang2,
@@ -110,6 +109,18 @@ def read_relion_alignment(path: Path, stack: StackFacts) -> Alignment:
     images = _images_of(series, stack)
     left_out_deg = np.zeros(stack.n_tilts) if stack.tilt_deg is None else stack.tilt_deg
     return spread_over(alignment, images, stack.n_tilts, left_out_deg)
+
+
+def _image_names(stack: Path, folder: Path, n_tilts: int) -> list[str]:
+    """Name the images from `folder`: slices of a stack, or what a table of RELION's lists."""
+    if stack.suffix.lower() not in STAR_SUFFIXES:
+        return [f"{tilt + 1:06d}@{_from(folder, stack)}" for tilt in range(n_tilts)]
+    listed = [name.rpartition("@") for name in read_relion_series(stack).table["rlnMicrographName"]]
+    return [f"{number}{at}{_from(folder, resolve(name, stack))}" for number, at, name in listed]
+
+
+def _from(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _images_of(series: RelionSeries, stack: StackFacts) -> NDArray[np.int64]:

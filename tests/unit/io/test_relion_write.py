@@ -84,6 +84,14 @@ def test_relion_finds_the_images_the_optics_and_the_ctf(tmp_path, stack):
     assert not [name for name in read.table.columns if name.startswith("tomoflow")]
 
 
+def test_images_that_a_table_lists_are_listed_again_from_the_new_folder(tmp_path, stack):
+    write(tmp_path / "first", stack, alignment())
+    star = tmp_path / "first" / "tilt_series" / "TS.star"
+    listed = series(stack).replace(images=open_stack(star))
+    path = write_relion_series(tmp_path / "far" / "second", listed, alignment(kept=KEPT), None, star)
+    np.testing.assert_array_equal(np.asarray(open_stack(path)), np.asarray(open_stack(stack))[KEPT])
+
+
 def test_the_size_of_a_tomogram_is_even_and_in_unbinned_pixels(stack):
     tomogram = Tomogram(name="TS", volume=np.zeros((5, 8, 12), np.float32), voxel_ang=3 * PIXEL_ANG)
     row = relion_row(series(stack), 1, tomogram)
