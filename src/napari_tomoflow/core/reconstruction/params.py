@@ -45,9 +45,8 @@ class ReconstructParams(Params):
     dtype: Literal["float32", "float16", "int16", "int8"] = param("float32", help="Number type of the tomogram.")
     weighting: Weighting | None = param(
         None,
-        help="Frequency weighting of wbp across the tilt axis: ramp, for matching and averaging; exact, by how many "
-        "views share a frequency, for uneven angles; sirt-like, which looks as if iterated and costs nothing. "
-        "Left empty, sirt-like where matter is dark (cryo), ramp where it is bright (STEM).",
+        help="Weighting of wbp: ramp for averaging, exact for uneven angles, sirt-like for looking, as if iterated; "
+        "left empty, sirt-like where matter is dark (cryo), ramp where bright (STEM).",
     )
     angular_weights: bool = param(True, help="Weight each tilt by the angle to its neighbours, for uneven steps.")
     normalise: bool = param(
