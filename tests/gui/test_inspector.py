@@ -158,14 +158,15 @@ def test_landmark_dragged_with_the_mouse_is_moved_in_one_step(inspector, qtbot, 
     number = int(np.flatnonzero(inspector.session.landmarks.tilt == inspector.scene.tilt)[2])
     start = np.array(layer.data_to_world(layer.data[number]))
     view = {"view_direction": None, "dims_displayed": [1, 2], "dims_point": inspector.viewer.dims.point}
+    event = MouseEvent(type="", is_dragging=False, position=start, **view)
+    event.modifiers = ()
     for kind, offset, callbacks in (
         ("mouse_press", 0.0, mouse_press_callbacks),
         ("mouse_move", 20.0, mouse_move_callbacks),
         ("mouse_move", 35.0, mouse_move_callbacks),
         ("mouse_release", 35.0, mouse_release_callbacks),
     ):
-        event = MouseEvent(type=kind, is_dragging="move" in kind, position=start + np.array([0.0, offset, 0.0]), **view)
-        event.modifiers = ()
+        event.type, event.is_dragging, event.position = kind, "move" in kind, start + np.array([0.0, offset, 0.0])
         callbacks(layer, event)
     qtbot.waitUntil(lambda: len(inspector.session.notes) > 0)
     assert len(inspector.session.notes) == 1

@@ -56,9 +56,7 @@ class Scene:
         self._layers: dict[str, Layer] = {}
         self._shown: dict[str, bool] = {}
         self._is_refreshing = False
-        self._is_dragged = False
         self._is_closed = False
-        self._moved: set[int] = set()
         self._tilt = -1
         attend(viewer)
         self._add_layers()
@@ -188,7 +186,6 @@ class Scene:
     def _listen(self) -> None:
         layer = self._layers["landmarks"]
         layer.events.data.connect(self._take_points)
-        layer.mouse_drag_callbacks.append(self._watch_drag)
         self.viewer.dims.events.current_step.connect(self._follow_slider)
         self.viewer.layers.events.removed.connect(self._note_removed)
 
@@ -219,16 +216,6 @@ class Scene:
         if event.value in self._layers.values():
             QTimer.singleShot(0, self.close)
 
-    def _watch_drag(self, layer: Any, event: Any) -> Any:
-        """Take a drag for one change, when the button is released."""
-        self._is_dragged = True
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._is_dragged = False
-        if self._moved:
-            self._later(self._move)
-
     def _take_points(self, event: Any) -> None:
         """Take what a person did to the points. napari is not done with them yet, so it is taken a moment later."""
         if self._is_refreshing:
@@ -240,9 +227,8 @@ class Scene:
         elif event.action == "removed":
             self._later(lambda: self._delete(indices))
         elif event.action == "changed":
-            self._moved.update(indices)
-            if not self._is_dragged:
-                self._later(self._move)
+            places = np.array(self._layers["landmarks"].data[indices, 1:], np.float64)
+            self._later(lambda: self._move(indices, places))
 
     def _later(self, act: Callable[[], None]) -> None:
         QTimer.singleShot(0, lambda: None if self._is_closed else act())
@@ -257,9 +243,6 @@ class Scene:
         self.session.delete_measurements(np.array(indices, np.int64))
         self.edited.emit()
 
-    def _move(self) -> None:
-        moved = np.array(sorted(self._moved), np.int64)
-        self._moved.clear()
-        if len(moved):
-            self.session.move(moved, np.array(self._layers["landmarks"].data[moved, 1:], np.float64))
-            self.edited.emit()
+    def _move(self, indices: Sequence[int], places: "np.ndarray[Any, np.dtype[np.float64]]") -> None:
+        self.session.move(np.array(indices, np.int64), places)
+        self.edited.emit()
