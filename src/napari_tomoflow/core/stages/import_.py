@@ -1,6 +1,5 @@
 """Stage: from what files say to a tilt series that has been looked at."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,12 +11,16 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import AlignedSeries, Alignment, Optics, RawStack, TiltSeries
 from napari_tomoflow.core.ops import tilt_scheme
 from napari_tomoflow.core.ops.frame_statistics import FrameStatistics, frame_statistics, unlike_neighbours
+from napari_tomoflow.core.ops.geometry import pixels_from_ang
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, silent, watched
 from napari_tomoflow.core.stage import Stage
 
 _ORDERS = {"monotonic": tilt_scheme.monotonic_order, "dose-symmetric": tilt_scheme.dose_symmetric_order}
 _THIS_COMMAND = "given"
+
+_APART_OF_FIELD = 0.0125
+"""Neighbouring images that disagree with an imported alignment by more than this are named."""
 
 FOREIGN = ("from_imod", "from_aretomo", "from_relion5", "from_warp", "from_eman2")
 """Parameters that name another program's alignment."""
@@ -123,9 +126,12 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
         *([] if params.untilted else _axis_warnings(series, small)),
         *dose_warnings,
         *optics_warnings,
-        *([] if recorded.alignment is None else recorded.alignment.quality.get("warnings", [])),
     ]
-    return series.replace(quality=_quality(series, recorded, params, statistics, warnings))
+    quality = _quality(series, recorded, params, statistics, warnings)
+    if isinstance(series, AlignedSeries):
+        facts, doubts = _check_alignment(series, small)
+        quality |= {"alignment": facts, "warnings": [*warnings, *doubts]}
+    return series.replace(quality=quality)
 
 
 def _check_files_were_read(recorded: RawStack, params: ImportParams) -> None:
@@ -255,7 +261,7 @@ def _quality(
     params: ImportParams,
     statistics: list[FrameStatistics],
     warnings: list[str],
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     given = {name: _THIS_COMMAND for name in ("pixel_ang", "voltage_kv", "cs_mm", "amplitude_contrast", "axis_deg")}
     said_by = {**(recorded.said_by or {}), **{k: v for k, v in given.items() if getattr(params, k) is not None}}
     return {
@@ -268,7 +274,6 @@ def _quality(
         "dose_e_ang2": float(series.dose_of_tilt_e_ang2.sum()),
         "defocus_hand": series.defocus_hand,
         "said_by": said_by,
-        **({"alignment": _alignment_facts(series)} if isinstance(series, AlignedSeries) else {}),
         "warnings": warnings,
         "notes": list(recorded.notes),
         "preview": [
@@ -285,10 +290,25 @@ def _quality(
     }
 
 
-def _alignment_facts(series: AlignedSeries) -> Mapping[str, Any]:
-    """Sum up the alignment a series came with."""
-    alignment = series.alignment
-    kept = alignment.kept
+def _check_alignment(series: AlignedSeries, small: NDArray[np.float32]) -> tuple[dict[str, Any], list[str]]:
+    """Sum up the alignment a series came with, and hold it against the images."""
+    from napari_tomoflow.core.ops.alignment_check import neighbours_agree
+
+    alignment, kept = series.alignment, series.alignment.kept & series.kept
+    step = max(series.shape_yx) // max(small.shape[1:])
+    in_order = [tilt for tilt in np.argsort(alignment.tilt_deg) if kept[tilt]]
+    seen_px = pixels_from_ang(alignment.shift_ang_yx, series.pixel_ang, series.shape_yx)
+    centre_px = (seen_px - (step - 1) / 2) / step  # blocks of `step` pixels were averaged
+    agreement = neighbours_agree(small[in_order], alignment.rotations[in_order], centre_px[in_order])
+    apart_ang = agreement.median_px * step * series.pixel_ang
+    warnings = list(alignment.quality.get("warnings", []))
+    if np.isnan(apart_ang):
+        warnings.append("The images are too faint to check the alignment that came with them.")
+    elif agreement.median_px > _APART_OF_FIELD * min(small.shape[1:]):
+        warnings.append(
+            f"Neighbouring images disagree with the alignment that came with them by {apart_ang:.0f} Å (median); "
+            "check that it is of this stack, and the pixel size."
+        )
     return {
         "n_kept": int(kept.sum()),
         "axis_deg": float(np.median(alignment.axis_deg[kept])),
@@ -296,7 +316,9 @@ def _alignment_facts(series: AlignedSeries) -> Mapping[str, Any]:
         "xtilt_deg": float(np.median(alignment.xtilt_deg[kept])),
         "largest_shift_ang": float(np.linalg.norm(alignment.shift_ang_yx[kept], axis=1).max()),
         "bent": alignment.deformation is not None,
-    }
+        "neighbours_apart_ang": None if np.isnan(apart_ang) else apart_ang,
+        "neighbours_seen": int(agreement.seen.sum()),
+    }, warnings
 
 
 IMPORT = Stage.of(import_, version=1)
