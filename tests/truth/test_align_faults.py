@@ -121,3 +121,12 @@ def test_a_tilt_that_shows_something_else_is_given_up_with_the_reason(small):
     assert np.flatnonzero(~alignment.kept).tolist() == [7]
     assert "fit" in alignment.quality["tilts_excluded"]["7"]
     assert any("Tilt 7 is left out" in warning for warning in alignment.quality["warnings"])
+
+
+@pytest.mark.slow
+def test_the_tilt_offset_is_the_lean_that_levelling_took_out():
+    made = acquired(5, size_px=256, pixel_ang=20.0, n_tilts=31, specimen_tilt_deg=6.0)
+    alignment = align(made.series, AlignParams(landmarks="none"))
+    assert alignment.quality["tilt_offset_deg"] == pytest.approx(6.0, abs=1.5)
+    as_recorded = align(made.series, AlignParams(landmarks="none", level=False))
+    assert as_recorded.quality["tilt_offset_deg"] is None

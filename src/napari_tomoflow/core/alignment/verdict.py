@@ -117,6 +117,7 @@ def describe(
         "level_deg_yx": [round(angle, 3) for angle in alignment.level_deg_yx],
         "level_error_deg": round(float(np.rad2deg(np.arctan(course.slab.slope_error))), 3),
         "level": _level_note(course),
+        "tilt_offset_deg": _tilt_offset(alignment, course),
         "field_lost": round(float(lost.max()), 3),
         "warnings": _warnings(series, alignment, course, choice, nominal_deg, lost),
     }
@@ -166,6 +167,12 @@ def _axis_fault(axis_deg: float, nominal_deg: float | None) -> str:
     if apart > _FAR_OFF_DEG:
         return f"The tilt axis is at {axis_deg:.1f}°, about 90° from the nominal {nominal_deg:.1f}°."
     return f"The tilt axis is at {axis_deg:.1f}°, {apart:.1f}° from the nominal {nominal_deg:.1f}°."
+
+
+def _tilt_offset(alignment: Alignment, course: "Course") -> float | None:
+    """Return what levelling added to all tilts; None where it was not told from zero, or not asked for."""
+    told = course.slab.seen and course.slab.slope_x != 0.0 and alignment.level_deg_yx[0] != 0.0
+    return round(alignment.level_deg_yx[0], 3) if told else None
 
 
 def _warnings(
