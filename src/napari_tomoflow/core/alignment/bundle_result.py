@@ -93,6 +93,8 @@ class Bundle:
         The same by kind: shift, axis, …, points, gauge.
     rejected : tuple of Rejected
     errors : StandardErrors
+    spreads : float64[N, 8, Q]
+        Changes of θ, each one standard deviation and independent of the others; NaN for tilts not used.
     converged : bool
         Whether weights and noise settled; if not the result is where they were left.
     """
@@ -113,6 +115,7 @@ class Bundle:
     counts: dict[str, int]
     rejected: tuple[Rejected, ...]
     errors: StandardErrors
+    spreads: Floats
     converged: bool
 
     @property
@@ -162,6 +165,7 @@ class Outcome:
             counts=counts,
             rejected=self._rejected(residual, believed),
             errors=self._errors(),
+            spreads=self._spread_out(self.problem.spreads(self.normal, self.solution.noise_ang), self.used.tilts),
             converged=self.solution.converged,
         )
 

@@ -190,16 +190,18 @@ class Problem:
         hat = fit.by_theta @ tilts @ fit.by_theta.transpose(0, 2, 1) + own @ points @ own.transpose(0, 2, 1)
         return np.asarray(hat - mixed - mixed.transpose(0, 2, 1))
 
+    def spreads(self, normal: Normal, noise_ang: float) -> Floats:
+        """Return changes of θ, float64[N, 8, Q], one standard deviation each and independent of each other."""
+        # With S⁻¹ = F Fᵀ the variance of a·q is |Fᵀ a|².
+        return np.asarray(noise_ang * (self.parameters.basis @ _inverse_root(normal.matrix)))
+
     def standard_errors(self, normal: Normal, noise_ang: float) -> tuple[Floats, float, Floats]:
         """Propagate the noise into θ, float64[N, 8], the mean axis in radians, and the points, float64[P, 3]."""
-        basis = self.parameters.basis
-        # With S⁻¹ = F Fᵀ the variance of a·q is |Fᵀ a|²; to that of a point |G|² is added, as it follows q.
-        factor = _inverse_root(normal.matrix)
-        theta = noise_ang * np.linalg.norm(basis @ factor, axis=2)
-        mean_axis = noise_ang * float(np.linalg.norm(basis[:, AXIS].mean(0) @ factor))
-        followed = np.einsum("pkd,pkq->pdq", normal.root, normal.coupling) @ factor
-        points = noise_ang * np.sqrt(np.sum(normal.root**2, axis=1) + np.sum(followed**2, axis=2))
-        return theta, mean_axis, points
+        spreads = self.spreads(normal, noise_ang)
+        # To the variance of a point |G|² is added, as it follows q.
+        followed = noise_ang * np.einsum("pkd,pkq->pdq", normal.root, normal.coupling) @ _inverse_root(normal.matrix)
+        points = np.sqrt(noise_ang**2 * np.sum(normal.root**2, axis=1) + np.sum(followed**2, axis=2))
+        return np.linalg.norm(spreads, axis=2), float(np.linalg.norm(spreads[:, AXIS].mean(0))), points
 
     def _held(self, noise_ang: float) -> Floats:
         """Return prior and pins as a matrix in the unit of the squares, float64[Q, Q]."""

@@ -31,7 +31,9 @@ def centred(alignment: Alignment, slab: Slab, *, level: bool) -> Alignment:
         z = slab.height_ang + slab.slope_x * x + slab.slope_y * y
     else:
         x, z = (float(value) for value in -np.linalg.lstsq(np.stack([cosine, sine], axis=1), across, rcond=None)[0])
-    return alignment.levelled(slab.lean_deg_yx if level else (0.0, 0.0), (z, y, x))
+    before_z, before_y, before_x = alignment.centre_ang_zyx
+    levelled = alignment.levelled(slab.lean_deg_yx if level else (0.0, 0.0), (z, y, x))
+    return levelled.replace(centre_ang_zyx=(before_z + z, before_y + y, before_x + x))
 
 
 def filled(

@@ -1,7 +1,7 @@
 """Refine an alignment with landmarks: gold where there is enough of it, other landmarks where there is not.
 
-Every way of following landmarks starts from the alignment without them and is believed only where the
-landmarks themselves say that it is better.
+Every way of following landmarks starts from the alignment without them, and is believed only where the
+error expected over the volume of the specimen is smaller with them.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,18 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_tomoflow.core.alignment.course import Course
+from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.alignment.tracked import Tracked
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
+from napari_tomoflow.core.model.landmarks import BELIEVED
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.report import Report, part
 
 _NOUNS = {"gold": "beads", "feature": "features", "patch": "patches"}
 
 _TOO_FEW = "not enough that can be followed"
+
+_FAILED_PX = 3.0
+"""An alignment expected to be further off than this is not to be trusted."""
+
+_THICKNESS_OF_FIELD = 0.3
+"""Thickness assumed where the specimen was not seen, as a fraction of the field."""
 
 Follow = Callable[[Report], Tracked | None]
 
@@ -36,11 +46,18 @@ class LandmarkChoice:
         The landmarks, if any were believed.
     declined : dict of str to str
         Kind of landmark and why it was not used.
+    expected_ang : float
+        Root mean square error expected over the volume of the specimen: what the residual shows, and what
+        it is blind to.
+    axis_error_deg : float
+        Standard error of the mean axis.
     """
 
     alignment: Alignment
     tracked: Tracked | None
     declined: dict[str, str]
+    expected_ang: float
+    axis_error_deg: float
 
     @property
     def axis_deg(self) -> float:
@@ -49,7 +66,13 @@ class LandmarkChoice:
 
     def quality(self, pixel_ang: float) -> dict[str, Any]:
         """Say what was matched, how well, and what was not used and why."""
-        said: dict[str, Any] = {"matched_with": "images alone", "landmarks_declined": self.declined}
+        said: dict[str, Any] = {
+            "matched_with": "images alone",
+            "landmarks_declined": self.declined,
+            "expected_error_nm": round(self.expected_ang / 10.0, 4),
+            "expected_error_px": round(self.expected_ang / pixel_ang, 4),
+            "axis_error_deg": round(self.axis_error_deg, 3),
+        }
         if self.tracked is None:
             return said
         bundle = self.tracked.bundle
@@ -57,16 +80,24 @@ class LandmarkChoice:
             "matched_with": f"{self.tracked.kind} ({bundle.n_points_used} {_NOUNS[self.tracked.kind]})",
             "landmarks_used": bundle.n_points_used,
             "landmarks_rejected": len(bundle.points_ang_zyx) - bundle.n_points_used,
+            "observations_used": int((bundle.weight >= BELIEVED).sum()),
+            "observations_rejected": int((bundle.weight < BELIEVED).sum()),
             "landmark_size_nm": round(self.tracked.size_ang / 10.0, 2),
             "leave_out_nm": round(bundle.leave_out_rms_ang / 10.0, 4),
             "leave_out_px": round(bundle.leave_out_rms_ang / pixel_ang, 4),
-            "expected_error_nm": round(bundle.expected_error_ang / 10.0, 4),
-            "expected_error_px": round(bundle.expected_error_ang / pixel_ang, 4),
+            "parameters": bundle.counts,
+            "tilts_without_landmarks": {str(one.number): one.reason for one in bundle.rejected if one.kind == "tilt"},
         }
+
+    def warnings(self, pixel_ang: float) -> list[str]:
+        """Say in sentences what a person should look at."""
+        if self.expected_ang <= _FAILED_PX * pixel_ang:
+            return []
+        return [f"Do not trust this alignment: its expected error is {self.expected_ang / pixel_ang:.1f} px."]
 
 
 def refine_with_landmarks(
-    series: TiltSeries, start: Alignment, thickness_ang: float | None, params: AlignParams, report: Report
+    series: TiltSeries, start: Alignment, course: Course, params: AlignParams, report: Report
 ) -> LandmarkChoice:
     """Follow the landmarks asked for, or the first kind of which there is enough.
 
@@ -74,9 +105,9 @@ def refine_with_landmarks(
     ----------
     series : TiltSeries
     start : Alignment
-        Of all tilts, without landmarks; its ``residual_ang`` is what landmarks must improve on.
-    thickness_ang : float or None
-        Of the specimen, if known.
+        Of all tilts, without landmarks, the specimen in the middle.
+    course : Course
+        That led there.
     params : AlignParams
     report
 
@@ -85,21 +116,31 @@ def refine_with_landmarks(
     DataError
         Landmarks of one kind were asked for and cannot be followed.
     """
+    field_ang_yx = tuple(n * series.pixel_ang for n in series.shape_yx)
+    thickness_ang = course.slab.thickness_ang if course.slab.seen else _THICKNESS_OF_FIELD * min(field_ang_yx)
+
+    def expected(alignment: Alignment, spreads: NDArray[np.float64]) -> float:
+        return expected_error_ang(alignment, spreads, (thickness_ang, field_ang_yx[0], field_ang_yx[1]))
+
+    without_ang = expected(start, spreads_without_landmarks(start, course.axis_error_deg))
     declined: dict[str, str] = {}
-    ways = list(_ways(series, start, thickness_ang, params))
+    ways = list(_ways(series, start, course.slab.thickness_ang if course.slab.seen else None, params))
     for index, (kind, follow) in enumerate(ways):
         found = follow(part(report, index, len(ways)))
-        declined[kind] = _why_not(found, start)
-        if found is not None and not declined[kind]:
-            del declined[kind]
+        if found is None:
+            declined[kind] = _TOO_FEW
+            continue
+        with_ang = expected(found.alignment, found.bundle.spreads)
+        if with_ang < without_ang:
             report(1, 1, "Landmarks followed")
-            return LandmarkChoice(found.alignment, found, declined)
+            return LandmarkChoice(found.alignment, found, declined, with_ang, found.bundle.errors.mean_axis_deg)
+        declined[kind] = f"the error expected with them is {with_ang:.1f} Å, without them {without_ang:.1f} Å"
     if params.landmarks not in ("auto", "none"):
         reason = declined.get(params.landmarks, _TOO_FEW)
         raise DataError(
             f"{series.name} cannot be aligned by {params.landmarks}: {reason}; set landmarks to auto to align without."
         )
-    return LandmarkChoice(start, None, declined)
+    return LandmarkChoice(start, None, declined, without_ang, course.axis_error_deg)
 
 
 def _ways(
@@ -109,16 +150,3 @@ def _ways(
     if params.landmarks in ("auto", "gold"):
         diameter_ang = None if params.gold_diameter_nm is None else 10.0 * params.gold_diameter_nm
         yield "gold", lambda report: align_with_gold(series, start, diameter_ang, thickness_ang, report)
-
-
-def _why_not(found: Tracked | None, start: Alignment) -> str:
-    """Say why landmarks are not believed; nothing where they are."""
-    if found is None:
-        return _TOO_FEW
-    without_ang = float(np.sqrt(np.nanmean(start.residual_ang[start.kept] ** 2)))
-    with_ang = found.bundle.leave_out_rms_ang
-    if not with_ang < without_ang:
-        return (
-            f"they scatter by {with_ang:.1f} Å about where others say, the images without them by {without_ang:.1f} Å"
-        )
-    return ""

@@ -106,7 +106,6 @@ def describe(
         **choice.quality(series.pixel_ang),
         "passes_accepted": course.passes,
         "axis_deg": round(choice.axis_deg, 3),
-        "axis_error_deg": round(course.axis_error_deg, 3),
         "axis_nominal_deg": nominal_deg,
         "hand": _hand(course, choice, nominal_deg),
         "tilts_used": int(alignment.kept.sum()),
@@ -205,6 +204,7 @@ def _warnings(
     spread = SD_PER_MAD * float(np.nanmedian(np.abs(residual - usual)))
     for odd in np.flatnonzero(residual > usual + _ODD_RESIDUAL_MADS * max(spread, 0.1 * usual)):
         found.append(f"Tilt {odd} ({alignment.tilt_deg[odd]:.1f}°) disagrees with the others by {residual[odd]:.1f} Å.")
+    found += choice.warnings(series.pixel_ang)
     if lost.max() > _FIELD_LOST:
         found.append(f"Shifts move up to {100 * lost.max():.0f} % of the field out of the images.")
     return found

@@ -1,5 +1,7 @@
 """Stage: find the geometry of a tilt series from its images."""
 
+from dataclasses import replace
+
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.core.report import Report, part, silent
@@ -55,16 +57,23 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     from napari_tomoflow.core.alignment.gauge import centred, filled
     from napari_tomoflow.core.alignment.landmark_course import refine_with_landmarks
     from napari_tomoflow.core.alignment.prepare import prepare
+    from napari_tomoflow.core.alignment.sheets import told_by_points
     from napari_tomoflow.core.alignment.verdict import describe
 
     stack, excluded = prepare(series, part(report, 0, 3))
     course = align_stack(series.name, stack, params, series.axis_deg, part(report, 1, 3))
     whole = filled(course.matched.alignment, course.stack.tilts, series.tilt_deg, course.matched.steps.residual_ang)
-    thickness_ang = course.slab.thickness_ang if course.slab.seen else None
-    choice = refine_with_landmarks(series, whole, thickness_ang, params, part(report, 2, 3))
-    alignment = centred(choice.alignment, course.slab, level=params.level).replace(thickness_ang=thickness_ang)
+    start = centred(whole, course.slab, level=False)
+    choice = refine_with_landmarks(series, start, course, params, part(report, 2, 3))
+    slab = replace(course.slab, height_ang=0.0)
+    if choice.tracked is not None:
+        slab = told_by_points(slab, choice.tracked.bundle.points_ang_zyx)
+    alignment = centred(choice.alignment, slab, level=params.level)
+    alignment = alignment.replace(thickness_ang=slab.thickness_ang if slab.seen else None)
     nominal_deg = series.axis_deg if params.axis_deg is None else params.axis_deg
-    return alignment.replace(quality=describe(series, alignment, course, choice, excluded, nominal_deg))
+    return alignment.replace(
+        quality=describe(series, alignment, replace(course, slab=slab), choice, excluded, nominal_deg)
+    )
 
 
 ALIGN = Stage.of(align, version=2, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))

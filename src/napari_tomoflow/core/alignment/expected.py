@@ -1,0 +1,79 @@
+"""How wrong an alignment is expected to be over the volume of the specimen.
+
+What an alignment does not know is told as *spreads*: changes of θ (`bundle_model`), each one standard
+deviation large and independent of the others. They are followed to points all over the specimen, and
+what a motion of the specimen as a whole would undo is no error and is taken out.
+
+Legend: N tilts, P points, S spreads.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.alignment.bundle_model import (
+    AXIS,
+    N_COLUMNS,
+    SHIFT_X,
+    SHIFT_Y,
+    TILT,
+    Views,
+    derivatives_by_theta,
+    theta_of,
+)
+from napari_tomoflow.core.model.alignment import Alignment
+
+Floats = NDArray[np.float64]
+
+_POINTS = 40
+_SEED = 0
+
+_AXIS_JITTER_DEG = 0.2
+_TILT_ERROR_DEG = 0.3
+"""How far single tilts of a usual stage are turned and tilted from where they should be, when nobody measured it."""
+
+
+def expected_error_ang(alignment: Alignment, spreads: Floats, size_ang_zyx: tuple[float, float, float]) -> float:
+    """Return the root mean square error of predicted positions over the specimen, Å.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    spreads : float64[N, 8, S]
+    size_ang_zyx : tuple of float
+        Of the specimen, about the origin.
+    """
+    kept = np.flatnonzero(alignment.kept & np.isfinite(spreads).all(axis=(1, 2)))
+    points_xyz = np.random.default_rng(_SEED).uniform(-0.5, 0.5, (_POINTS, 3)) * np.asarray(size_ang_zyx)[::-1]
+    theta = theta_of(alignment)
+    tilt, point = np.repeat(kept, _POINTS), np.tile(np.arange(_POINTS), len(kept))
+    by_theta = derivatives_by_theta(theta, Views.at(theta), tilt, points_xyz[point])
+    moved = (by_theta.reshape(len(kept), -1, N_COLUMNS) @ spreads[kept]).reshape(-1, spreads.shape[2])
+    rigid = np.linalg.qr(_rigid_motions(alignment.rotations[tilt, :2], points_xyz[point]))[0]
+    left = moved - rigid @ (rigid.T @ moved)
+    return float(np.sqrt(np.sum(left**2) / len(tilt)))
+
+
+def spreads_without_landmarks(alignment: Alignment, axis_error_deg: float) -> Floats:
+    """Say what is not known of an alignment by images alone, float64[N, 8, 4 N + 1].
+
+    The shifts are known to the residual. The residual is blind to the rest: an error of the common axis,
+    which the disagreement of halves of the data tells, and turns and tilts of single images, which a usual
+    stage tells.
+    """
+    n = alignment.n_tilts
+    spreads = np.zeros((n, N_COLUMNS, 4 * n + 1))
+    each = np.arange(n)
+    spreads[each, SHIFT_X, each] = spreads[each, SHIFT_Y, n + each] = alignment.residual_ang / np.sqrt(2.0)
+    spreads[each, AXIS, 2 * n + each] = np.deg2rad(_AXIS_JITTER_DEG)
+    spreads[each, TILT, 3 * n + each] = np.deg2rad(_TILT_ERROR_DEG)
+    spreads[:, AXIS, 4 * n] = np.deg2rad(axis_error_deg)
+    return spreads
+
+
+def _rigid_motions(rotations: Floats, points_xyz: Floats) -> Floats:
+    """Move (u, v) by the six motions of the specimen: float64[2 M, 6], scaled to about one Å each."""
+    turned = np.zeros((len(points_xyz), 3, 3))
+    for axis in range(3):
+        turned[:, :, axis] = np.cross(np.eye(3)[axis], points_xyz)
+    reach = np.sqrt(np.mean(np.sum(points_xyz**2, axis=1)))
+    return np.concatenate([rotations, rotations @ turned / reach], axis=2).reshape(-1, 6)

@@ -1,0 +1,49 @@
+"""The error an alignment expects of itself is the one it has on average."""
+
+import numpy as np
+
+from napari_tomoflow.core.alignment.bundle_model import AXIS, SHIFT, TILT
+from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.model import Alignment
+from truth.rigid_motion import error_after_rigid_motion
+
+FIELD_ANG, THICKNESS_ANG = 3000.0, 1200.0
+
+
+def truth():
+    tilt_deg = np.arange(-60.0, 61, 12)
+    return Alignment(tilt_deg=tilt_deg, axis_deg=np.full(len(tilt_deg), 30.0), residual_ang=np.array(4.0))
+
+
+def test_expected_error_is_the_mean_over_alignments_drawn_from_what_is_not_known():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-0.5, 0.5, (40, 3)) * [THICKNESS_ANG, FIELD_ANG, FIELD_ANG]
+    spreads = spreads_without_landmarks(truth(), 0.5)
+    expected = expected_error_ang(truth(), spreads, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG))
+    squares = []
+    for _ in range(12):
+        change = spreads @ rng.standard_normal(spreads.shape[2])
+        found = truth().replace(
+            axis_deg=truth().axis_deg + np.rad2deg(change[:, AXIS]),
+            tilt_deg=truth().tilt_deg + np.rad2deg(change[:, TILT]),
+            shift_ang_yx=change[:, SHIFT][:, ::-1],
+        )
+        # All points count, those outside of the images too.
+        seen = error_after_rigid_motion(found, truth(), points, 1.0, (1e6, 1e6), may_mirror=False)
+        squares.append(seen.rms_px**2)
+    assert 0.8 < np.sqrt(np.mean(squares)) / expected < 1.25
+
+
+def test_a_motion_of_the_whole_specimen_is_no_error():
+    spreads = np.zeros((truth().n_tilts, 8, 2))
+    spreads[:, TILT, 0] = 0.01
+    spreads[:, SHIFT, 1] = truth().rotations[:, :2, 2] * 50.0
+    assert expected_error_ang(truth(), spreads, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)) < 0.01
+
+
+def test_tilts_left_out_and_unknown_do_not_count():
+    spreads = np.zeros((truth().n_tilts, 8, 1))
+    spreads[3] = np.nan
+    spreads[4, AXIS] = 1.0
+    kept = np.arange(truth().n_tilts) != 4
+    assert expected_error_ang(truth().replace(kept=kept), spreads, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)) == 0
