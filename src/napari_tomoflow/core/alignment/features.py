@@ -1,0 +1,184 @@
+"""Align by features of the specimen itself: dense places, each reconstructed from the other tilts and found again.
+
+Features are measured and the geometry is solved for in turns, each round looking less far than the one before.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
+from napari_tomoflow.core.alignment.bundle_model import LADDER, Observations
+from napari_tomoflow.core.alignment.prepare import WorkStack, prepare
+from napari_tomoflow.core.alignment.selection import select_features
+from napari_tomoflow.core.alignment.sighting import Sightings, sight, whitened
+from napari_tomoflow.core.alignment.tracked import Tracked, completed, tracked
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model.alignment import Alignment
+from napari_tomoflow.core.model.tilt_series import TiltSeries
+from napari_tomoflow.core.report import Report, part
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_RADIUS_PX = 16
+"""Of the ball around a feature: a large molecule or a piece of a membrane fits in, its neighbours do not."""
+
+_HIGHPASS_PX = 30.0
+_MOST = 100
+_APART_OF_FIELD = 0.05
+
+_SELECTION_BINNING = 4
+_SELECTION_HIGHPASS_PX = 12.0
+
+_DEPTH_OF_FIELD = 0.6
+_DEPTH_OF_THICKNESS = 2.0
+"""Depth searched: of the field, or of the thickness of the specimen where it is known and thin."""
+
+_LEAST_HEIGHT = 1.5
+"""A sighting counts when its peak stands out of the noise by this factor; false ones are weighed down later."""
+
+_LEAST_SHARE = 0.4
+"""A feature is believed when it counts in this share of the tilts that show it."""
+
+_LEAST_TILTS = 8
+_LEAST_FEATURES = 6
+
+_OVERSHOOT = 0.7
+"""Balls put together with a wrong axis agree with it and hide nearly half of its error."""
+
+_MODELS = LADDER[:3]
+"""Models whose parameters an alignment can hold: no magnification."""
+
+
+class _Round(NamedTuple):
+    """How far around their predictions features are looked for, whether they are chosen anew, and what is free."""
+
+    reach_px: int
+    anew: bool
+    overshoot: bool
+
+
+_ROUNDS = (
+    _Round(5, anew=True, overshoot=True),
+    _Round(3, anew=False, overshoot=True),
+    _Round(3, anew=True, overshoot=True),
+    _Round(2, anew=False, overshoot=False),
+    _Round(2, anew=False, overshoot=False),
+)
+"""A start wrong by two pixels and two degrees is right to a fraction of a pixel after two; the others polish."""
+
+
+def align_with_features(
+    series: TiltSeries,
+    start: Alignment,
+    thickness_ang: float | None,
+    report: Report,
+    stack: WorkStack | None = None,
+) -> Tracked | None:
+    """Align by features of the specimen that can be followed.
+
+    Parameters
+    ----------
+    series : TiltSeries
+    start : Alignment
+        Of all tilts, right to some two pixels at the sampling alignments work at.
+    thickness_ang : float or None
+        Of the specimen, if known.
+    report
+    stack : WorkStack, optional
+        The images as `prepare` gives them; left out, they are read.
+
+    Returns
+    -------
+    Tracked or None
+        None where there are too few features that can be followed, or their places contradict each other.
+
+    Notes
+    -----
+    After EMAN2's landmarks [1]_: dense places of a preliminary tomogram are reconstructed one by one and
+    compared with every image. Here the image compared takes no part in the reconstruction, all places go
+    to one bundle adjustment, and the step of the axis is lengthened, because a reconstruction made with a
+    wrong axis agrees with the images it was made from.
+
+    References
+    ----------
+    .. [1] Chen, M. et al., Nature Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8.
+    """
+    if stack is None:
+        stack, _ = prepare(series, part(report, 0, 2))
+    stack = stack.chosen(start.kept[stack.tilts])
+    depth_ang = _DEPTH_OF_FIELD * stack.field_ang
+    if thickness_ang:
+        depth_ang = min(depth_ang, _DEPTH_OF_THICKNESS * thickness_ang)
+    try:
+        solved = _refine(stack, start, depth_ang, part(report, 1, 2))
+    except DataError:
+        # The features do not determine the geometry; the start stands.
+        solved = None
+    report(1, 1, "Features followed")
+    return None if solved is None else tracked("feature", *solved, start, 2.0 * _RADIUS_PX * stack.pixel_ang)
+
+
+def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report) -> tuple[Observations, Bundle] | None:
+    """Measure and solve in turns; None where there are too few features."""
+    coarse = whitened(stack.binned(_SELECTION_BINNING), _SELECTION_HIGHPASS_PX)
+    images = whitened(stack, _HIGHPASS_PX)
+    alignment, points = start, np.zeros((0, 3))
+    for index, one in enumerate(_ROUNDS):
+        share = part(report, index, len(_ROUNDS) + 1)
+        used = _of_tilts(alignment, stack.tilts)
+        if one.anew:
+            share(0, 1, "Choosing features")
+            points = select_features(coarse, used, depth_ang, _APART_OF_FIELD * stack.field_ang, _MOST)
+        found = sight(images, used, points, _RADIUS_PX, one.reach_px, share)
+        believed = _believed(found)
+        if len(believed) < _LEAST_FEATURES:
+            return None
+        observations = _observations(found, believed, stack.tilts)
+        # Only the axis is handed on, lest the tilt angles walk off round by round.
+        bundle = solve_bundle(observations, start.replace(axis_deg=alignment.axis_deg))
+        alignment = completed(bundle, start)
+        if one.overshoot:
+            alignment = _overshot(alignment, used.axis_deg, stack.tilts)
+        points = _moved(points, believed, bundle.points_ang_zyx)
+    report(len(_ROUNDS), len(_ROUNDS) + 1, "Choosing what is free")
+    _, bundle = choose_model(observations, start.replace(axis_deg=alignment.axis_deg), _MODELS)
+    return observations, bundle
+
+
+def _of_tilts(alignment: Alignment, tilts: Ints) -> Alignment:
+    """Keep the rigid geometry of some tilts."""
+    return Alignment(
+        tilt_deg=alignment.tilt_deg[tilts],
+        axis_deg=alignment.axis_deg[tilts],
+        xtilt_deg=alignment.xtilt_deg[tilts],
+        shift_ang_yx=alignment.shift_ang_yx[tilts],
+    )
+
+
+def _believed(found: Sightings) -> Ints:
+    """Return which features were seen often enough."""
+    seen = (found.height > _LEAST_HEIGHT).sum(axis=1)
+    return np.flatnonzero((seen >= _LEAST_TILTS) & (seen >= _LEAST_SHARE * found.shown.sum(axis=1)))
+
+
+def _observations(found: Sightings, believed: Ints, tilts: Ints) -> Observations:
+    """List the sightings that count, the features counted anew."""
+    point, row = np.nonzero(found.height[believed] > _LEAST_HEIGHT)
+    return Observations(tilts[row], point, found.position_ang_yx[believed[point], row])
+
+
+def _moved(points: Floats, believed: Ints, solved: Floats) -> Floats:
+    """Move the features that were solved; the others get another chance where they are."""
+    moved = np.array(points)
+    known = np.isfinite(solved).all(axis=1)
+    moved[believed[: len(solved)][known]] = solved[known]
+    return moved
+
+
+def _overshot(alignment: Alignment, before_deg: Floats, tilts: Ints) -> Alignment:
+    """Turn the axis further the way it went."""
+    went_deg = float((alignment.axis_deg[tilts] - before_deg).mean())
+    return alignment.replace(axis_deg=alignment.axis_deg + _OVERSHOOT * went_deg)
