@@ -12,7 +12,7 @@ from napari_tomoflow.io.stacks import STACK_SUFFIXES
 from napari_tomoflow.io.volumes import VOLUME_SUFFIXES
 
 PLUGIN = "napari-tomoflow"
-MADE_BY_HAND = ("dock", "alignment_inspector")
+MADE_BY_HAND = ("dock", "alignment_inspector", "tomogram_view")
 """Commands of the widgets that belong to no stage."""
 
 

@@ -1,0 +1,109 @@
+"""Three panes with one crosshair: the slices x-y, x-z and y-z of a volume, their axes linked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_tomoflow.gui.tomogram_view.slabs import Axis
+
+_BACKGROUND = "#101216"
+_CROSSHAIR = (255, 210, 77, 150)
+ACROSS: Mapping[str, Axis] = {"xy": 0, "xz": 1, "yz": 2}
+"""Pane → the axis it lies across."""
+
+_AXES_OF = {"xy": (2, 1), "xz": (2, 0), "yz": (0, 1)}
+"""Pane → the axes of the specimen that run to its right and down it."""
+
+
+class Panes(pg.GraphicsLayoutWidget):
+    """x-y with y-z to its right and x-z below; a click or a drag of the crosshair moves the place looked at."""
+
+    moved = Signal(tuple)
+    """The place a person chose, (z, y, x) in Å."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setBackground(_BACKGROUND)
+        self.place_ang_zyx = (0.0, 0.0, 0.0)
+        self.images: dict[str, pg.ImageItem] = {}
+        self._boxes: dict[str, pg.ViewBox] = {}
+        self._lines: dict[str, tuple[pg.InfiniteLine, pg.InfiniteLine]] = {}
+        for pane, (row, column) in {"xy": (0, 0), "yz": (0, 1), "xz": (1, 0)}.items():
+            self._make_pane(pane, row, column)
+        self._boxes["yz"].setYLink(self._boxes["xy"])
+        self._boxes["xz"].setXLink(self._boxes["xy"])
+        self.scene().sigMouseClicked.connect(self._take_click)
+
+    def show_image(
+        self,
+        pane: str,
+        image: NDArray[np.float32],
+        levels: tuple[float, float],
+        extents_ang: tuple[tuple[float, float], ...],
+    ) -> None:
+        """Draw a slice where it lies.
+
+        Parameters
+        ----------
+        pane
+        image : float32[rows, columns]
+            Along the first and the second axis it does not lie across.
+        levels
+            Values shown black and white; swapped, they invert.
+        extents_ang
+            Where the volume begins and ends along z, y and x.
+        """
+        right, down = (extents_ang[axis] for axis in _AXES_OF[pane])
+        item = self.images[pane]
+        item.setImage(image.T if pane == "yz" else image, levels=levels, autoLevels=False)
+        item.setRect(QRectF(right[0], down[0], right[1] - right[0], down[1] - down[0]))
+
+    def show_place(self, place_ang_zyx: tuple[float, float, float]) -> None:
+        """Move the crosshair."""
+        self.place_ang_zyx = place_ang_zyx
+        for pane, lines in self._lines.items():
+            for line, axis in zip(lines, _AXES_OF[pane], strict=True):
+                line.blockSignals(True)
+                line.setValue(place_ang_zyx[axis])
+                line.blockSignals(False)
+
+    def show_all(self, extents_ang: tuple[tuple[float, float], ...]) -> None:
+        """Bring the whole volume into view, and give the panes room as it has extent."""
+        depth, height, width = (high - low for low, high in extents_ang)
+        grid = self.ci.layout
+        for stretch, (length, other) in ((grid.setColumnStretchFactor, (width, depth)),
+                                         (grid.setRowStretchFactor, (height, depth))):  # fmt: skip
+            stretch(0, max(1, round(100 * length / (length + other))))
+            stretch(1, max(1, round(100 * other / (length + other))))
+        for pane, box in self._boxes.items():
+            right, down = (extents_ang[axis] for axis in _AXES_OF[pane])
+            box.setRange(QRectF(right[0], down[0], right[1] - right[0], down[1] - down[0]), padding=0.0)
+
+    def _make_pane(self, pane: str, row: int, column: int) -> None:
+        box = self._boxes[pane] = self.addViewBox(row=row, col=column, lockAspect=True, invertY=True)
+        image = self.images[pane] = pg.ImageItem(axisOrder="row-major")
+        box.addItem(image)
+        pen = pg.mkPen(_CROSSHAIR, width=1)
+        upright, level = (pg.InfiniteLine(angle=angle, movable=True, pen=pen) for angle in (90, 0))
+        self._lines[pane] = (upright, level)
+        for line, axis in zip((upright, level), _AXES_OF[pane], strict=True):
+            box.addItem(line)
+            line.sigPositionChanged.connect(lambda line, axis=axis: self._go_to({axis: float(line.value())}))
+
+    def _take_click(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        for pane, box in self._boxes.items():
+            if box.sceneBoundingRect().contains(event.scenePos()):
+                point = box.mapSceneToView(event.scenePos())
+                right, down = _AXES_OF[pane]
+                self._go_to({right: float(point.x()), down: float(point.y())})
+
+    def _go_to(self, changes: Mapping[int, float]) -> None:
+        place = tuple(changes.get(axis, value) for axis, value in enumerate(self.place_ang_zyx))
+        self.moved.emit(place)
