@@ -1,7 +1,5 @@
 """From the raw tilt image to a clean, binned and filtered one."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,16 +54,30 @@ class ImageMaker:
 
     def __call__(self, index: int) -> Image:
         """Make the image of the `index`-th tilt in use, its margin included; the centre is pixel ``n // 2``."""
-        setting, params = self._setting, self._params
-        tilt = int(setting.tilts[index])
-        image_yx = mended_image(setting.series, tilt)
+        setting, tilt = self._setting, int(self._setting.tilts[index])
+        image_yx, mean, sd = self._cleaned(tilt)
+        if not self._params.normalise:
+            mean, sd = 0.0, 1.0
+        elif sd == 0:
+            raise DataError(f"{setting.series.name}: image {tilt} is blank (every pixel is {mean:g}); exclude it.")
+        padded_yx = filters.pad_fading(image_yx, [n * setting.factor for n in self._binned], mean, sd)
+        return fourier_crop(padded_yx, self._binned, self._transfer_of(tilt))
+
+    def _cleaned(self, tilt: int) -> tuple[Image, float, float]:
+        """Read an image and take out what is not the specimen: the image, its mean and standard deviation."""
+        series = self._setting.series
+        image_yx = series.image(tilt)
+        if not np.isfinite(image_yx).all():
+            raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
+        mean, sd = filters.robust_mean_sd(image_yx)
+        image_yx = filters.mend_isolated_pixels(image_yx, mean, sd)
+        if self._erase is None and not self._params.flatten:
+            return image_yx, mean, sd
         if self._erase is not None:
             image_yx = self._erase(image_yx, tilt)
-        if params.flatten:
+        if self._params.flatten:
             image_yx = image_yx - cleaning.background(image_yx)
-        padded = [n * setting.factor for n in self._binned]
-        image_yx = padded_image(image_yx, padded, f"{setting.series.name}: image {tilt}" if params.normalise else None)
-        return fourier_crop(image_yx, self._binned, self._transfer_of(tilt))
+        return image_yx, *filters.robust_mean_sd(image_yx)
 
     def _transfer_of(self, tilt: int) -> Image:
         """Join all filters of the image of a tilt."""
@@ -121,24 +133,6 @@ def moves_px(setting: Setting, index: int, shape_yx: tuple[int, int]) -> Image |
     places = ang_from_pixels(resample.places_of_moves(shape_yx), setting.image_px_ang, shape_yx)
     moves_ang = deformation.displacement(int(setting.tilts[index]), places)
     return (moves_ang / setting.image_px_ang).astype(np.float32)
-
-
-def mended_image(series: TiltSeries, tilt: int) -> Image:
-    """Read an image and mend its isolated pixels."""
-    image_yx = series.image(tilt)
-    if not np.isfinite(image_yx).all():
-        raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
-    return filters.mend_isolated_pixels(image_yx, *filters.robust_mean_sd(image_yx))
-
-
-def padded_image(image_yx: Image, shape_yx: Sequence[int], normalised: str | None) -> Image:
-    """Pad an image; one that has a name for a complaint is brought to mean 0 and standard deviation 1."""
-    if normalised is None:
-        return filters.pad_fading(image_yx, shape_yx)
-    mean, sd = filters.robust_mean_sd(image_yx)
-    if sd == 0:
-        raise DataError(f"{normalised} is blank (every pixel is {mean:g}); exclude it.")
-    return filters.pad_fading(image_yx, shape_yx, mean, sd)
 
 
 def _fading_per_dose(setting: Setting, params: ReconstructParams, k_inv_ang: NDArray[np.float64]) -> Image | None:
