@@ -65,11 +65,20 @@ def test_wrong_shifts_are_noticed(images, shift_ang_yx):
     assert "Neighbouring images disagree" in warning
 
 
-def test_noise_is_said_to_be_too_faint_and_agrees_with_nothing():
+def test_noise_confirms_nothing():
     noise = np.random.default_rng(4).normal(size=(N, SIZE, SIZE)).astype(np.float32)
     series = taken_in(noise, TRUE)
     assert series.quality["alignment"]["neighbours_apart_ang"] is None
-    assert "too faint" in doubts(series)[0]
+    assert "do not confirm" in doubts(series)[0]
+
+
+def test_what_no_pair_shows_all_pairs_show_together():
+    faint = images_of(TRUE, noise=40.0)
+    series = taken_in(faint, TRUE)
+    assert series.quality["alignment"]["neighbours_seen"] < N / 2
+    assert series.quality["alignment"]["neighbours_apart_ang"] < 2 * PIXEL_ANG
+    assert doubts(series) == []
+    assert len(doubts(taken_in(faint, TRUE.replace(shift_ang_yx=-TRUE.shift_ang_yx)))) == 1
 
 
 def test_tilts_left_out_are_not_compared(images):
@@ -83,4 +92,4 @@ def test_tilts_left_out_are_not_compared(images):
 
 def test_one_image_has_no_neighbour():
     agreement = neighbours_agree(np.zeros((1, 20, 20), np.float32), np.eye(3)[None], np.full((1, 2), 10.0))
-    assert np.isnan(agreement.median_px)
+    assert np.isnan(agreement.typical_px)

@@ -39,15 +39,21 @@ class Agreement:
         How far each pair still is apart, in pixels of the images compared.
     seen : bool[P]
         Whether the pair has anything in common that stands out of the noise.
+    together_px : float
+        The same from the correlations of all pairs added up, which noise hides less; NaN where nothing
+        stands out.
     """
 
     apart_px: Floats
     seen: NDArray[np.bool_]
+    together_px: float
 
     @property
-    def median_px(self) -> float:
-        """Median distance over the pairs that are seen; NaN when fewer than half are."""
-        return float(np.median(self.apart_px[self.seen])) if 2 * self.seen.sum() >= len(self.seen) > 0 else np.nan
+    def typical_px(self) -> float:
+        """Median over the pairs that are seen, if half of them are, or what all say together."""
+        if 2 * self.seen.sum() >= len(self.seen) > 0:
+            return float(np.median(self.apart_px[self.seen]))
+        return self.together_px
 
 
 def neighbours_agree(images: Floats32, rotations: Floats, centre_px_yx: Floats) -> Agreement:
@@ -64,17 +70,25 @@ def neighbours_agree(images: Floats32, rotations: Floats, centre_px_yx: Floats) 
     """
     shape = images.shape[1:]
     weights = band_pass(shape, 1.0, _FINEST_PX, _COARSEST_OF_FIELD * min(shape))
-    reach = max(2, int(_FARTHEST * min(shape)))
-    middle = tuple(slice(n // 2 - reach, n // 2 + reach + 1) for n in shape)
-    apart, seen = [], []
+    together = np.zeros(shape, np.float32)
+    found = []
     for one in range(len(images) - 1):
         laid, shown = _laid_on(images[one + 1], rotations[one : one + 2], centre_px_yx[one : one + 2])
         product = whitened_product(_masked(images[one], shown), _masked(laid, shown), weights)
-        found = correlation_map(product, shape)
-        peak = find_peak(found[middle])
-        apart.append(float(np.hypot(peak.y_px, peak.x_px)))
-        seen.append(peak.height > _SEEN * noise_sd(found))
-    return Agreement(np.array(apart), np.array(seen, bool))
+        correlation = correlation_map(product, shape)
+        together += correlation / max(noise_sd(correlation), float(np.finfo(np.float32).tiny))
+        found.append(_peak(correlation))
+    apart_px, seen = np.array([peak[0] for peak in found]), np.array([peak[1] for peak in found], bool)
+    together_px, stands_out = _peak(together)
+    return Agreement(apart_px, seen, together_px if stands_out else np.nan)
+
+
+def _peak(correlation: Floats32) -> tuple[float, bool]:
+    """Return how far the highest place of a map is from its centre, in px, and whether it stands out of the noise."""
+    reach = max(2, int(_FARTHEST * min(correlation.shape)))
+    middle = tuple(slice(n // 2 - reach, n // 2 + reach + 1) for n in correlation.shape)
+    peak = find_peak(correlation[middle])
+    return float(np.hypot(peak.y_px, peak.x_px)), bool(peak.height > _SEEN * noise_sd(correlation))
 
 
 def _laid_on(image: Floats32, rotations: Floats, centre_px_yx: Floats) -> tuple[Floats32, Floats32]:

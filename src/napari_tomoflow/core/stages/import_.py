@@ -300,13 +300,16 @@ def _check_alignment(series: AlignedSeries, small: NDArray[np.float32]) -> tuple
     seen_px = pixels_from_ang(alignment.shift_ang_yx, series.pixel_ang, series.shape_yx)
     centre_px = (seen_px - (step - 1) / 2) / step  # blocks of `step` pixels were averaged
     agreement = neighbours_agree(small[in_order], alignment.rotations[in_order], centre_px[in_order])
-    apart_ang = agreement.median_px * step * series.pixel_ang
+    apart_ang = agreement.typical_px * step * series.pixel_ang
     warnings = list(alignment.quality.get("warnings", []))
     if np.isnan(apart_ang):
-        warnings.append("The images are too faint to check the alignment that came with them.")
-    elif agreement.median_px > _APART_OF_FIELD * min(small.shape[1:]):
         warnings.append(
-            f"Neighbouring images disagree with the alignment that came with them by {apart_ang:.0f} Å (median); "
+            "The images do not confirm the alignment that came with them: neighbours have nothing in common that "
+            "stands out of the noise; look at a tomogram before going on."
+        )
+    elif agreement.typical_px > _APART_OF_FIELD * min(small.shape[1:]):
+        warnings.append(
+            f"Neighbouring images disagree with the alignment that came with them by {apart_ang:.0f} Å; "
             "check that it is of this stack, and the pixel size."
         )
     return {
