@@ -10,15 +10,22 @@ PARAMS = ReconstructParams(weighting="ramp", bin=1, thickness_ang=640.0, normali
 
 
 @pytest.mark.parametrize(
-    "geometry",
-    [{}, {"axis_deg": 33.0, "jitter_deg": 0.2}, {"axis_deg": 85.0, "xtilt_deg": 5.0}],
-    ids=["plain", "axis 33, jitter", "axis 85, x-tilt 5"],
+    ("geometry", "changes"),
+    [
+        ({}, {}),
+        ({"axis_deg": 33.0, "jitter_deg": 0.2}, {}),
+        ({"axis_deg": 85.0, "xtilt_deg": 5.0}, {}),
+        ({}, {"weighting": "exact"}),
+        ({}, {"weighting": "sirt-like"}),
+    ],
+    ids=["plain", "axis 33, jitter", "axis 85, x-tilt 5", "exact", "sirt-like"],
 )
-def test_a_box_is_what_would_be_cut_from_the_tomogram(geometry):
+def test_a_box_is_what_would_be_cut_from_the_tomogram(geometry, changes):
     series, alignment = bead_series((96, 97), **geometry)
-    volume = reconstruct(series, alignment, params=PARAMS).volume
+    params = PARAMS.replace(**changes)
+    volume = reconstruct(series, alignment, params=params).volume
     whole = np.array([[3, -5, 7], [-10, 12, -20]])
-    boxes = subvolumes(series, alignment, whole * PIXEL_ANG, (13, 20, 16), PARAMS)
+    boxes = subvolumes(series, alignment, whole * PIXEL_ANG, (13, 20, 16), params)
     for place, box in zip(whole, boxes, strict=True):
         z, y, x = place + np.array(volume.shape) // 2 - (6, 10, 8)
         cut = volume[z : z + 13, y : y + 20, x : x + 16]

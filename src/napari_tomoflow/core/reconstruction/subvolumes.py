@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.kernels.backprojection import backproject
 from napari_tomoflow.core.model import Alignment, TiltSeries
-from napari_tomoflow.core.ops.backprojection import LEAN_ERROR_PX
+from napari_tomoflow.core.ops.backprojection import LEAN_ERROR_PX, LineGeometry
 from napari_tomoflow.core.ops.iterative import blocks_of_lines
 from napari_tomoflow.core.ops.resample import shift_rows
 from napari_tomoflow.core.reconstruction.lines import LineMaker
@@ -41,7 +41,7 @@ def subvolumes(
     shape_zyx : tuple of int
         Size of the boxes, any parity.
     params : ReconstructParams
-        As for the tomogram; its size and method do not matter.
+        As for the tomogram; its width, height and method do not matter.
 
     Yields
     ------
@@ -61,9 +61,8 @@ def subvolumes(
     setting = Setting.of(series, alignment, params)
     centres = centres / setting.voxel_ang
     reach = 2 * np.ceil(np.abs(centres).max(axis=0) + np.array(shape_zyx) / 2 + _SPARE_PX).astype(int)
-    lines = _Lines(
-        replace(setting, shape_zyx=(int(reach[0]), int(reach[1]), int(reach[2]))), params, part(report, 0, 2)
-    )
+    geometry = replace(setting, shape_zyx=(int(reach[0]), int(reach[1]), int(reach[2]))).lines()
+    lines = _Lines(setting, geometry, params, part(report, 0, 2))
     for centre in watched(list(centres), part(report, 1, 2), "Reconstructing around points"):
         yield lines.box(centre, shape_zyx)
 
@@ -71,8 +70,8 @@ def subvolumes(
 class _Lines:
     """The filtered lines of a field that holds every box."""
 
-    def __init__(self, setting: Setting, params: ReconstructParams, report: Report) -> None:
-        self._geometry = setting.lines()
+    def __init__(self, setting: Setting, geometry: LineGeometry, params: ReconstructParams, report: Report) -> None:
+        self._geometry = geometry
         lines_of = LineMaker(setting, self._geometry, params)
         weights = tilt_weights(setting, params).astype(np.float32)
         self._lines = np.empty((len(weights), self._geometry.n_v, self._geometry.n_u), np.float32)
