@@ -65,9 +65,8 @@ _ROUNDS = (
     _Round(3, anew=False, overshoot=True),
     _Round(3, anew=True, overshoot=True),
     _Round(2, anew=False, overshoot=False),
-    _Round(2, anew=False, overshoot=False),
 )
-"""A start wrong by two pixels and two degrees is right to a fraction of a pixel after two; the others polish."""
+"""A start wrong by two pixels and two degrees is right to a fraction of a pixel after two; the rest polishes."""
 
 
 def align_with_features(

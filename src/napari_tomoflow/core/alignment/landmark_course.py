@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.course import Course
 from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.alignment.tracked import Tracked
@@ -124,7 +125,7 @@ def refine_with_landmarks(
 
     without_ang = expected(start, spreads_without_landmarks(start, course.axis_error_deg))
     declined: dict[str, str] = {}
-    ways = list(_ways(series, start, course.slab.thickness_ang if course.slab.seen else None, params))
+    ways = list(_ways(series, start, course, params))
     for index, (kind, follow) in enumerate(ways):
         found = follow(part(report, index, len(ways)))
         if found is None:
@@ -143,10 +144,11 @@ def refine_with_landmarks(
     return LandmarkChoice(start, None, declined, without_ang, course.axis_error_deg)
 
 
-def _ways(
-    series: TiltSeries, start: Alignment, thickness_ang: float | None, params: AlignParams
-) -> Iterator[tuple[str, Follow]]:
+def _ways(series: TiltSeries, start: Alignment, course: Course, params: AlignParams) -> Iterator[tuple[str, Follow]]:
     """Name the kinds of landmarks to try, the best first, and how each is followed."""
+    thickness_ang = course.slab.thickness_ang if course.slab.seen else None
     if params.landmarks in ("auto", "gold"):
         diameter_ang = None if params.gold_diameter_nm is None else 10.0 * params.gold_diameter_nm
         yield "gold", lambda report: align_with_gold(series, start, diameter_ang, thickness_ang, report)
+    if params.landmarks in ("auto", "features"):
+        yield "features", lambda report: align_with_features(series, start, thickness_ang, report, course.stack)
