@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from napari_tomoflow.core.alignment.bundle import choose_model, solve_bundle
 from napari_tomoflow.core.alignment.bundle_model import COMMON, FIXED, BundleModel, Freedom, Observations, Parameters
-from napari_tomoflow.core.alignment.bundle_robust import Problem
+from napari_tomoflow.core.alignment.bundle_robust import Problem, surprise
 from napari_tomoflow.core.errors import DataError, ParamError
 from reference.bead_series import PIXEL_ANG, SIZE_ANG, bead_series, specimen_grid, true_rms_px
 
@@ -295,3 +295,7 @@ def test_grouped_tilts_are_linear_between_nodes(group, n_nodes):
     assert basis.shape == (7, n_nodes)
     np.testing.assert_allclose(basis.sum(1), 1.0)
     np.testing.assert_allclose(basis @ np.linspace(0, 6, n_nodes), np.arange(7), atol=1e-12)
+
+
+def test_an_observation_that_nothing_else_predicts_is_no_surprise():
+    assert surprise(np.zeros((1, 2)), np.eye(2)[None], np.ones(1)) == 0
