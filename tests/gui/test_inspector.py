@@ -119,6 +119,24 @@ def test_slider_and_plot_follow_each_other(inspector):
     assert inspector.scene.tilt == 1
 
 
+def test_every_tilt_has_grey_values_of_its_own_until_somebody_sets_them(make_napari_viewer):
+    inspector = AlignmentInspector(make_napari_viewer())
+    series = bead_tilts()
+    darker = series.replace(images=series.images - 100.0 * np.arange(series.n_tilts)[:, None, None])
+    inspector.show_alignment(darker, aligned(series))
+    stack = inspector.scene.layer("stack")
+    for tilt in (2, 9):
+        inspector.scene.go_to_tilt(tilt)
+        low, high = stack.contrast_limits
+        assert low < darker.images[tilt].mean() < high
+        assert high - low < 20
+    stack.contrast_limits = (low - 50, high)
+    inspector.scene.go_to_tilt(4)
+    assert tuple(stack.contrast_limits) == (low - 50, high)
+    inspector.close_alignment()
+    inspector.deleteLater()
+
+
 def test_arrows_point_from_the_measurement_to_its_prediction(inspector):
     session = inspector.session
     arrows = residual_arrows(session, 50.0)

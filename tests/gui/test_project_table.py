@@ -32,6 +32,13 @@ def test_tables_come_with_the_details_alone(tmp_path):
     assert "<td>yes" in full
 
 
+def test_plots_of_a_job_are_shown_with_its_details(tmp_path):
+    shown = cell(tmp_path)
+    assert "<img" not in describe_fully("TS_01", "align", shown)
+    (tmp_path / "alignment.png").touch()
+    assert f"<img src='{(tmp_path / 'alignment.png').as_uri()}'" in describe_fully("TS_01", "align", shown)
+
+
 def test_long_lists_of_names_are_cut():
     assert names_text(["a", "b"]) == "a, b"
     assert names_text(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

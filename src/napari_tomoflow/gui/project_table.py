@@ -32,6 +32,7 @@ _UNITS = {
     "_um": "µm",
     "_s": "s",
 }
+_PLOT_WIDTH = 380
 _STALE = ("↻", "#ffd24d")
 _UNKNOWN = ("?", "#a0a0a0")
 
@@ -158,8 +159,10 @@ def describe(series: str, stage: str, cell: Cell) -> str:
 
 
 def describe_fully(series: str, stage: str, cell: Cell) -> str:
-    """Tell everything that is known of a cell, tables included."""
+    """Tell everything that is known of a cell, tables and plots included."""
     parts = [describe(series, stage, cell)]
+    plots = sorted(cell.folder.glob("*.png"))
+    parts += [f"<p><img src='{html.escape(plot.as_uri())}' width='{_PLOT_WIDTH}'></p>" for plot in plots]
     for name, value in cell.quality.items():
         if isinstance(value, Mapping):
             parts.append(_table(name, [{"what": _words(key), "value": entry} for key, entry in value.items()]))

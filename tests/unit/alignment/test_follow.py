@@ -108,6 +108,13 @@ def test_click_on_nothing_is_refused(truth, series):
         follow(series, truth.replace(landmarks=nothing("gold")), CLICKED, seen(truth, [0, 150, 60]))
 
 
+def test_first_landmark_of_an_alignment_is_a_feature(truth, series):
+    found = follow(series, truth, CLICKED, seen(truth, POINTS[0]))
+    assert found.kind == "feature"
+    assert found.n_points == 1
+    assert np.median(error_ang(found, truth, POINTS[0])) < PIXEL_ANG
+
+
 def test_excluded_tilts_are_not_looked_at(truth, series):
     kept = np.arange(truth.n_tilts) % 2 == 0
     alignment = truth.replace(landmarks=nothing("gold"), kept=kept)

@@ -27,6 +27,9 @@ Measure = Callable[[int, Floats, float], Floats | None]
 _PATCH_PX = 24
 """Images are binned as long as the side of a feature is no smaller."""
 
+_SIZE_OF_FIELD = 1 / 30
+"""Size of a landmark, as a fraction of the field, where there is none yet to tell."""
+
 _PATCH_DIAMETERS = 2.0
 """Side of the patch around a bead: with its surroundings it is told from the next."""
 
@@ -121,10 +124,11 @@ def follow(
 
 
 def _none_yet(series: TiltSeries) -> Landmarks:
+    size_ang = series.pixel_ang * max(_PATCH_PX, _SIZE_OF_FIELD * min(series.shape_yx))
     nothing = np.zeros(0, np.int64)
     return Landmarks(
         kind="feature", points_ang_zyx=np.zeros((0, 3)), tilt=nothing, point=nothing,
-        position_ang_yx=np.zeros((0, 2)), weight=np.zeros(0), size_ang=_PATCH_PX * series.pixel_ang,
+        position_ang_yx=np.zeros((0, 2)), weight=np.zeros(0), size_ang=size_ang,
     )  # fmt: skip
 
 

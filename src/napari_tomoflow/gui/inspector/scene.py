@@ -22,7 +22,7 @@ from napari_tomoflow.gui.inspector.pictures import (
     track_vertices,
 )
 from napari_tomoflow.gui.inspector.session import Session
-from napari_tomoflow.gui.layers import TILT_AXES
+from napari_tomoflow.gui.layers import TILT_AXES, contrast_limits
 
 _SIZE_IN_VIEW_PX = 30.0
 """A landmark one goes to is shown at least this large, pixels of the screen."""
@@ -57,6 +57,7 @@ class Scene:
         self._shown: dict[str, bool] = {}
         self._is_refreshing = False
         self._is_closed = False
+        self._contrast: tuple[float, ...] | None = None
         self._tilt = -1
         attend(viewer)
         self._add_layers()
@@ -209,7 +210,17 @@ class Scene:
     def _follow_slider(self, event: Any = None) -> None:
         if self.tilt != self._tilt:
             self._tilt = self.tilt
+            self._adapt_contrast()
             self.tilt_shown.emit(self._tilt)
+
+    def _adapt_contrast(self) -> None:
+        """Give every tilt grey values of its own, for high tilts are darker; not any more once a person set them."""
+        layer = self._layers["stack"]
+        if self._contrast in (None, tuple(layer.contrast_limits)):
+            limits = contrast_limits(self.session.series.images[self._tilt : self._tilt + 1])
+            layer.contrast_limits_range = limits
+            layer.contrast_limits = limits
+            self._contrast = tuple(layer.contrast_limits)
 
     def _note_removed(self, event: Any) -> None:
         """End with the first layer that somebody removes: the others alone would mislead."""
