@@ -6,7 +6,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.model import Alignment, TiltSeries
+from napari_tomoflow.core.model import Alignment, Landmarks, TiltSeries
 from napari_tomoflow.core.ops import geometry
 from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstruct
 
@@ -58,3 +58,26 @@ def test_gold_is_round_in_xy_at_every_height(shared_data):
         assert found == pytest.approx((y - y0, x - x0), abs=0.75)
         # The missing wedge alone takes a fifth off one axis; a misplaced tilt smears a bead into an arc.
         assert widths[0] / widths[1] > 0.75
+
+
+def test_erased_gold_leaves_neither_bead_nor_fringe(shared_data):
+    folder = shared_data("sim_fiducial_A")
+    alignment, gold_ang_zyx = true_geometry(folder)
+    gold = Landmarks(
+        kind="gold", points_ang_zyx=gold_ang_zyx, tilt=[], point=[], position_ang_yx=[], weight=[], size_ang=100.0
+    )
+    with mrcfile.mmap(folder / "tilt_series.mrc") as mrc:
+        series = TiltSeries(name="A", images=np.array(mrc.data), tilt_deg=alignment.tilt_deg, pixel_ang=PIXEL_ANG)
+    params = ReconstructParams(voxel_ang=10.0, thickness_ang=800.0, erase_beads=True)
+    volume = reconstruct(series, alignment.replace(landmarks=gold), params=params).volume
+    centre = np.array(volume.shape) // 2
+
+    def mean_around(place):
+        return volume[tuple(slice(round(at) - 7, round(at) + 8) for at in place)].mean()
+
+    beads = [place for place in gold_ang_zyx / 10 + centre if np.all(np.abs(place - centre) < centre - 9)]
+    rng = np.random.default_rng(0)
+    elsewhere = [mean_around(centre + rng.uniform(-1, 1, 3) * (centre - 9)) for _ in range(300)]
+    # Measured 0.3 to 4.0; beads left in lie at -11, and erased to 1.3 radii their fringes at 8 to 11.
+    assert len(beads) == 7
+    assert np.abs([mean_around(place) for place in beads] - np.mean(elsewhere)).max() < 5 * np.std(elsewhere)

@@ -50,7 +50,7 @@ class ImageMaker:
         ky, kx = rfft_frequencies((self._binned[0], self._binned[1]), setting.image_px_ang)
         self._k_inv_ang = np.hypot(ky, kx)
         self._fading = _fading_per_dose(setting, params, self._k_inv_ang)
-        self._erase = BeadEraser(setting.series, setting.alignment) if params.erase_beads else None
+        self._erase = BeadEraser(setting.series, setting.alignment, setting.ctf) if params.erase_beads else None
 
     def __call__(self, index: int) -> Image:
         """Make the image of the `index`-th tilt in use, its margin included; the centre is pixel ``n // 2``."""
