@@ -12,6 +12,7 @@ SMALL = {
     "import": {"pixel_ang": 10.0},
     "simulate": {"size_px": 64, "pixel_ang": 20.0, "n_tilts": 5, "n_ribosomes": 3, "n_proteasomes": 2, "n_vesicles": 0},
     "align": {},
+    "ctf": {"low_resolution_ang": 100.0, "defocus_max_um": 5.0},
     "reconstruct": {"thickness_ang": 320.0},
 }
 

@@ -20,7 +20,9 @@ _Project = Annotated[Path, Parameter(help="Folder of the project.")]
 _Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
 # What `run` takes every series through; the other stages start a project or need a decision.
-_UNATTENDED = ("align", "reconstruct")
+_UNATTENDED = ("align", "ctf", "reconstruct")
+_DISPENSABLE = ("ctf",)
+"""Stages without whose result the later ones can do."""
 
 
 def new(project: _Project, /) -> int:
@@ -71,7 +73,7 @@ def run(
     *,
     workers: Annotated[int, Parameter(show_default=False)] = 1,
 ) -> int:
-    """Take every series through alignment and reconstruction with default parameters.
+    """Take every series through alignment, CTF and reconstruction with default parameters.
 
     Parameters
     ----------
@@ -86,7 +88,10 @@ def run(
         if stage.name in _UNATTENDED:
             outcome = run_job(book, stage, Request(project, stage.params(), workers=workers))
             print_outcome(book, outcome)
-            worst = exit_of(outcome)
+            code = exit_of(outcome)
+            if code == Exit.MEND and stage.name in _DISPENSABLE:
+                code = Exit.PARTIAL
+            worst = max(worst, code) if code in (Exit.DONE, Exit.PARTIAL) else code
             if worst not in (Exit.DONE, Exit.PARTIAL):
                 break
     return worst

@@ -2,8 +2,9 @@
 
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.align import ALIGN
+from napari_tomoflow.core.stages.ctf import CTF
 from napari_tomoflow.core.stages.import_ import IMPORT
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.simulate import SIMULATE
 
-STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, ALIGN, RECONSTRUCT)
+STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, ALIGN, CTF, RECONSTRUCT)

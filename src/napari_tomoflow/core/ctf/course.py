@@ -1,0 +1,124 @@
+"""The order in which a series is fitted: from the low tilts outward, and from what is coarse to what is fine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.ctf.curves import curve_of
+from napari_tomoflow.core.ctf.hand import HandVerdict, judge_hand, likelier_sign
+from napari_tomoflow.core.ctf.joint import JointFit, Settled
+from napari_tomoflow.core.ctf.params import CtfParams
+from napari_tomoflow.core.ctf.phase import PhaseFit, find_phase
+from napari_tomoflow.core.ctf.search import search
+from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
+from napari_tomoflow.core.report import Report, part
+
+Floats = NDArray[np.float64]
+
+_LOW_TILT_DEG = 20.0
+_OUTWARD_DEG = 30.0
+_FEWEST_ANCHORS = 6
+_ANCHOR_SD_ANG = 150.0
+"""A tilt whose own rings give its defocus so well tells of the structure all tilts share."""
+
+_TEMPER = 4.0
+"""By how much the variance of a defocus exceeds the one its rings alone would have (from simulations)."""
+
+_EARLY_ROUNDS, _ROUNDS, _STEPS = 3, 4, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A finished fit. Legend: N tilts in use, K rings.
+
+    Attributes
+    ----------
+    settled : Settled
+    heights : float64[N, K]
+        Of the rings above the background.
+    defocus_sd_ang : float64[N]
+        What each tilt's defocus is known to, with the help of its neighbours.
+    hand : HandVerdict
+    phase : PhaseFit or None
+        None where the phase shift was fixed.
+    """
+
+    settled: Settled
+    heights: Floats
+    defocus_sd_ang: Floats
+    hand: HandVerdict
+    phase: PhaseFit | None
+
+
+def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, report: Report) -> Course:
+    """Fit all tilts together.
+
+    Parameters
+    ----------
+    measured : SeriesSpectra
+    params : CtfParams
+    declared_hand : {-1, 0, 1}
+        What the series says; decides only when asked to.
+    report : Report
+    """
+    starts = search(measured, params, part(report, 0, 3))
+    begun = []
+    for place, start in enumerate(starts):
+        fit = JointFit(measured, start, params)
+        begun.append((fit, *_begin(fit, measured, params, part(part(report, 1, 3), place, len(starts)))))
+    fit, settled, phase = max(begun, key=lambda one: _reach(measured, one[0], one[1]))
+    sign = declared_hand if params.hand == "declared" else likelier_sign(fit, settled)
+    settled = fit.settle(settled.model.replace(gradient=float(sign)))
+    last = part(report, 2, 3)
+    for turn in range(_ROUNDS):
+        last(turn, _ROUNDS + 1, "Fitting all tilts together")
+        fit.refresh(settled.model, _anchors(fit))
+        settled = fit.settle(settled.model)
+        for _ in range(_STEPS):
+            settled = fit.improve(settled)
+        if params.phase == "fit":
+            settled, phase = find_phase(fit, settled)
+    last(_ROUNDS, _ROUNDS + 1, "Deciding the hand")
+    hand = judge_hand(fit, settled)
+    known = 1.0 / np.sqrt(fit.defocus_sd_ang**-2.0 / _TEMPER + settled.expected_sd_ang**-2.0)
+    last(1, 1, "Fitted")
+    return Course(settled, fit.heights, known, hand, phase)
+
+
+def _begin(
+    fit: JointFit, measured: SeriesSpectra, params: CtfParams, report: Report
+) -> tuple[Settled, PhaseFit | None]:
+    """Settle the low tilts, whose tiles all have nearly one defocus, and predict the others."""
+    low = _low(measured)
+    model, phase = fit.start, None
+    for turn in range(_EARLY_ROUNDS):
+        report(turn, _EARLY_ROUNDS, "Fitting the low tilts")
+        fit.refresh(model, low)
+        settled = fit.settle(model, _OUTWARD_DEG)
+        if params.phase == "fit":
+            settled, phase = find_phase(fit, settled, _OUTWARD_DEG)
+        model = settled.model
+    return settled, phase
+
+
+def _reach(measured: SeriesSpectra, fit: JointFit, settled: Settled) -> float:
+    """Return how far in resolution the rings of the low tilts agree with a fit.
+
+    A false start may explain the strong coarse end better, by taking the specimen's form for rings.
+    """
+    low = np.flatnonzero(_low(measured))
+    return float(sum(curve_of(measured, int(i), settled.model, fit.heights[i]).reach for i in low))
+
+
+def _low(measured: SeriesSpectra) -> NDArray[np.bool_]:
+    """Choose the tilts whose tiles all have nearly one defocus."""
+    steepness = np.abs(measured.tilt_deg)
+    few = np.sort(steepness)[:_FEWEST_ANCHORS][-1]
+    return np.asarray(steepness <= max(_LOW_TILT_DEG, float(few)))
+
+
+def _anchors(fit: JointFit) -> NDArray[np.bool_]:
+    sd_ang = fit.defocus_sd_ang
+    best = np.sort(sd_ang)[min(_FEWEST_ANCHORS, len(sd_ang)) - 1]
+    return np.asarray(sd_ang <= max(_ANCHOR_SD_ANG, float(best)))

@@ -1,0 +1,103 @@
+"""The spectra of all tilts of a series, measured image by image."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.ctf.model import Geometry
+from napari_tomoflow.core.ctf.params import CtfParams
+from napari_tomoflow.core.ctf.spectra import SmoothPart, Spectra, tile_spectra
+from napari_tomoflow.core.ctf.tiles import TilePlan, plan_tiles
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Alignment, Optics, TiltSeries
+from napari_tomoflow.core.report import Report, watched
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesSpectra:
+    """What the fit works on. Legend: N tilts in use.
+
+    Attributes
+    ----------
+    tilts : int64[N]
+        Their places in the series.
+    tilt_deg : float64[N]
+    spectra : list of Spectra
+    plan : TilePlan
+    smooth : SmoothPart
+    geometry : Geometry
+    optics : Optics
+    empty : tuple of int
+        Tilts whose images hold nothing.
+    """
+
+    tilts: NDArray[np.int64]
+    tilt_deg: Floats
+    spectra: list[Spectra]
+    plan: TilePlan
+    smooth: SmoothPart
+    geometry: Geometry
+    optics: Optics
+    empty: tuple[int, ...]
+
+    @classmethod
+    def measure(cls, series: TiltSeries, alignment: Alignment | None, params: CtfParams, report: Report) -> Self:
+        """Read the images one at a time.
+
+        Raises
+        ------
+        DataError
+            The images are too small, hold nothing, or number otherwise than the alignment says.
+        """
+        if alignment is not None and alignment.n_tilts != series.n_tilts:
+            raise DataError(
+                f"{series.name}: the alignment is for {alignment.n_tilts} tilts, the series has {series.n_tilts}; "
+                "align it again."
+            )
+        kept = np.flatnonzero(series.kept if alignment is None else series.kept & alignment.kept)
+        plan = plan_tiles(series, params)
+        smooth = SmoothPart(plan)
+        found = {
+            int(tilt): tile_spectra(series.image(tilt), plan, smooth)
+            for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}")
+        }
+        spectra = {tilt: one for tilt, one in found.items() if one is not None}
+        if not spectra:
+            raise DataError(f"{series.name}: none of its {len(kept)} images in use holds anything; check the stack.")
+        tilts = np.array(list(spectra), np.int64)
+        return cls(
+            tilts=tilts,
+            tilt_deg=(series.tilt_deg if alignment is None else alignment.tilt_deg)[tilts],
+            spectra=list(spectra.values()),
+            plan=plan,
+            smooth=smooth,
+            geometry=Geometry(
+                alignment=None if alignment is None else _of_tilts(alignment, tilts),
+                centres_ang_yx=plan.centres_ang_yx,
+                time=_time(series.order[tilts]),
+                cos2=plan.cos2,
+                sin2=plan.sin2,
+            ),
+            optics=series.optics,
+            empty=tuple(sorted(set(found) - set(spectra))),
+        )
+
+
+def _of_tilts(alignment: Alignment, tilts: NDArray[np.int64]) -> Alignment:
+    """Keep the rigid geometry of some tilts."""
+    return Alignment(
+        tilt_deg=alignment.tilt_deg[tilts],
+        axis_deg=alignment.axis_deg[tilts],
+        xtilt_deg=alignment.xtilt_deg[tilts],
+        shift_ang_yx=alignment.shift_ang_yx[tilts],
+    )
+
+
+def _time(order: NDArray[np.int64]) -> Floats:
+    """Scale places in the order of acquisition to −1 … 1."""
+    place = np.argsort(np.argsort(order, kind="stable"), kind="stable")
+    return np.asarray(2.0 * place / max(len(place) - 1, 1) - (len(place) > 1), np.float64)

@@ -1,0 +1,113 @@
+"""The CTF stage against truth: other people's simulated images, and our own series."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from benchmarks.bench_ctf import measure, specimen, summary
+from napari_tomoflow.core.model import Alignment, Optics, TiltSeries
+from napari_tomoflow.core.simulation.params import SimulateParams
+from napari_tomoflow.core.stages.ctf import CtfParams, ctf
+from napari_tomoflow.core.stages.simulate import simulate
+
+
+@cache
+def small_series():
+    """Simulate 11 tilts of half the field of the benchmark; without damage, as so few tiles see little gradient."""
+    params = specimen("plain", 3, 512).replace(
+        n_tilts=11, hand=-1, axis_deg=20.0, dose_per_tilt_e_ang2=6.0, damage="none"
+    )
+    return simulate(params)
+
+
+def test_the_defocus_of_single_images_of_another_simulator_is_found(shared_data):
+    with mrcfile.open(shared_data("sim_ctf/ctf_images.mrc")) as file:
+        images = np.array(file.data)
+    truth_ang = 1e4 * np.loadtxt(shared_data("sim_ctf/truth/defocus_um.txt"))[:, 1]
+    found = []
+    for image in images:
+        series = TiltSeries(
+            name="image", images=image[None], tilt_deg=np.zeros(1), pixel_ang=2.0, axis_deg=0.0, optics=Optics()
+        )
+        fitted = ctf(series)
+        assert fitted.hand == 0
+        found.append(fitted.defocus_ang[0])
+    error_ang = np.abs(np.array(found) - truth_ang)
+    assert np.median(error_ang) <= 300
+    assert error_ang.max() <= 1000
+
+
+def test_defocus_and_hand_of_a_small_series_are_found():
+    made = small_series()
+    found = ctf(made.series)
+    error_ang = np.abs(found.defocus_ang - made.ctf.defocus_ang)
+    assert np.median(error_ang[np.abs(made.series.tilt_deg) < 30]) <= 500
+    assert np.median(error_ang) <= 700
+    assert found.hand == found.quality["hand_from_images"] == -1
+    assert found.quality["hand_confidence"] > 0.95
+
+
+def test_half_a_turn_of_the_axis_turns_the_hand_and_is_told_from_what_was_declared():
+    made = small_series()
+    turned = made.series.replace(axis_deg=made.series.axis_deg - 180.0, defocus_hand=-1)
+    blind = Alignment.nominal(turned).replace(quality={"hand": "not determined: the axis was found blind"})
+    found = ctf(turned, blind)
+    assert found.hand == 1
+    assert any("declares -1" in warning for warning in found.quality["warnings"])
+    assert any("found blind" in warning for warning in found.quality["warnings"])
+    assert ctf(turned, blind, params=CtfParams(hand="declared")).hand == -1
+
+
+def test_without_tilt_there_is_no_gradient_and_the_hand_stays_undecided():
+    params = specimen("plain", 4, 512).replace(n_tilts=5, tilt_min_deg=-0.02, tilt_max_deg=0.02)
+    made = simulate(params)
+    found = ctf(made.series.replace(tilt_deg=np.zeros(5)))
+    assert found.hand == 0
+    assert found.quality["hand_confidence"] < 0.9
+    assert any("undecided" in warning for warning in found.quality["warnings"])
+    assert np.abs(found.defocus_ang - made.ctf.defocus_ang).max() <= 500
+
+
+def test_a_blank_tilt_is_interpolated_and_said_so():
+    made = small_series()
+    images = np.array(made.series.images)
+    images[4] = 0
+    found = ctf(made.series.replace(images=images))
+    assert found.quality["tilts_interpolated"] == [4]
+    assert "4" in found.quality["tilts_doubtful"]
+    assert np.isnan(found.score[4])
+    assert abs(found.defocus_ang[4] - made.ctf.defocus_ang[4]) <= 2000
+
+
+def test_images_without_rings_are_not_to_be_trusted():
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 1, (7, 384, 384)).astype(np.float32)
+    series = TiltSeries(
+        name="noise", images=images, tilt_deg=np.linspace(-45, 45, 7), pixel_ang=4.0, axis_deg=0.0, defocus_hand=0
+    )
+    found = ctf(series)
+    assert found.hand == 0
+    assert any("trust" in warning for warning in found.quality["warnings"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_the_benchmark_series_meet_their_targets_and_every_hand_is_right():
+    reuse = Path(tempfile.gettempdir()) / "tomoflow_bench_series"
+    reuse.mkdir(exist_ok=True)
+    lines = [measure("plain", seed, 1024, reuse) for seed in range(1, 21)]
+    (reuse / "ctf_plain.txt").write_text(summary(lines))
+    assert np.median([one["low_ang"] for one in lines]) <= 500
+    assert np.median([one["high_ang"] for one in lines]) <= 1000
+    assert all(one["hand"][0] == one["hand"][1] for one in lines)
+
+
+def test_every_seed_draws_another_series_and_the_same_one_again():
+    drawn = [specimen(case, seed) for case in ("plain", "phase") for seed in range(1, 21)]
+    assert len({params.model_dump_json() for params in drawn}) == len(drawn)
+    assert isinstance(drawn[0], SimulateParams)
+    assert specimen("plain", 3) == specimen("plain", 3)
