@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMessageBox
 
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.gui.inspector.controls import KEYS
-from napari_tomoflow.gui.inspector.inspector import AlignmentInspector
+from napari_tomoflow.gui.inspector.inspector import AlignmentInspector, open_inspector
 from napari_tomoflow.gui.inspector.pictures import InTiltOrder, residual_arrows
 from napari_tomoflow.project import Project, record_edit, run
 
@@ -311,6 +312,29 @@ def test_double_click_opens_the_inspector_and_saving_makes_a_job(make_napari_vie
     tomogram = run(project, DAWDLE, DawdleParams(), series=["beads"])
     assert tomogram.inputs["beads"]["series"].job == 3
     assert project.find(Tomogram, "beads") is not None
+    inspector.close_alignment()
+
+
+def test_solution_overtaken_by_another_change_is_dropped(inspector, qtbot):
+    inspector.solve()
+    inspector.toggle_tilt()  # not while something is computed
+    assert inspector.session.notes == ()
+    inspector.session.delete_point(2)
+    wait(inspector, qtbot)
+    assert inspector.session.notes == ("Deleted landmark 2.",)
+
+
+@pytest.mark.parametrize(("answer", "is_kept"), [("Cancel", True), ("Discard", False)])
+def test_changes_that_are_not_saved_are_not_lost_unasked(make_napari_viewer, project, monkeypatch, answer, is_kept):
+    viewer = make_napari_viewer()
+    inspector = open_inspector(viewer, project, "beads", 2)
+    inspector.toggle_tilt()
+    asked = []
+    buttons = QMessageBox.StandardButton
+    monkeypatch.setattr(QMessageBox, "question", lambda *words: asked.append(words) or getattr(buttons, answer))
+    assert open_inspector(viewer, project, "beads", 2) is inspector
+    assert len(asked) == 1
+    assert bool(inspector.session.notes) == is_kept
     inspector.close_alignment()
 
 

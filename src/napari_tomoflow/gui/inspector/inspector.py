@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.alignment.follow import follow
 from napari_tomoflow.core.alignment.mend import resolve
@@ -64,13 +64,14 @@ class AlignmentInspector(QWidget):
         """
         tilts = project.load(TiltSeries, series, from_job=job)
         alignment = project.load(Alignment, series, from_job=job)
-        self._project, self._of_job = project, job
         self.show_alignment(tilts, alignment)
+        self._project, self._of_job = project, job
+        self.refresh()
 
     def show_alignment(self, series: TiltSeries, alignment: Alignment) -> None:
         """Show an alignment; without a project there is nowhere to save it."""
         self.close_alignment()
-        self._walked = -1
+        self._project, self._of_job, self._walked = None, 0, -1
         self.preview = Preview(self.viewer)
         scene = self.scene = Scene(self.viewer, Session(series, alignment))
         scene.tilt_shown.connect(self._show_tilt)
@@ -86,6 +87,15 @@ class AlignmentInspector(QWidget):
         scene.bind_keys(keys)
         self.arrows.setValue(scene.factor)
         self._take_edit()
+
+    def may_leave(self) -> bool:
+        """Ask whether changes that were not saved may be lost; nothing is asked where there are none."""
+        if self.session is None or not self.session.notes:
+            return True
+        asked = f"Changes to the alignment of {self.session.series.name} are not saved. Drop them?"
+        buttons = QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel
+        answer = QMessageBox.question(self, "Alignment inspector", asked, buttons, QMessageBox.StandardButton.Cancel)
+        return bool(answer == QMessageBox.StandardButton.Discard)
 
     def close_alignment(self) -> None:
         """Take the layers away; changes that were not saved are lost."""
@@ -112,7 +122,7 @@ class AlignmentInspector(QWidget):
     def delete_landmark(self) -> None:
         """Delete the landmarks of the selected measurements."""
         session = self.session
-        if session is None or self.scene is None or session.landmarks is None:
+        if session is None or self.scene is None or session.landmarks is None or self.background.is_busy:
             return
         for point in np.unique(session.landmarks.point[self.scene.selected]):
             session.delete_point(int(point))
@@ -120,7 +130,7 @@ class AlignmentInspector(QWidget):
 
     def toggle_tilt(self) -> None:
         """Leave the tilt in view out, or take it in."""
-        if self.session is not None and self.scene is not None:
+        if self.session is not None and self.scene is not None and not self.background.is_busy:
             self.session.toggle_tilt(self.scene.tilt)
             self._take_edit()
 
@@ -142,13 +152,13 @@ class AlignmentInspector(QWidget):
 
     def undo(self) -> None:
         """Take the last change back."""
-        if self.session is not None:
+        if self.session is not None and not self.background.is_busy:
             self.session.undo()
             self._take_edit()
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        if self.session is not None:
+        if self.session is not None and not self.background.is_busy:
             self.session.redo()
             self._take_edit()
 
@@ -234,15 +244,19 @@ class AlignmentInspector(QWidget):
             self.last.setText(place)
 
     def _begin(self, work: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
-        """Do something in the background and take what comes of it, unless another series was opened since."""
-        scene = self.scene
+        """Do something in the background and take what comes of it, unless it was overtaken by other changes."""
+        scene, state = self.scene, self.session.now if self.session else None
 
-        def take_if_still_open(result: Any) -> None:
-            if self.scene is scene:
+        def take_if_still_true(result: Any) -> None:
+            if self.scene is not scene or self.session is None:
+                return
+            if self.session.now is state:
                 take(result)
                 self._take_edit()
+            else:
+                show_error("The alignment was changed meanwhile; do it again.")
 
-        if not self.background.start(work, take_if_still_open):
+        if not self.background.start(work, take_if_still_true):
             show_error(_BUSY)
         self.refresh()
 
@@ -255,7 +269,6 @@ class AlignmentInspector(QWidget):
                 self.show_tilts()
             self.preview.forget("after")
             self._drawn = self.session.now
-            self._walked = -1 if not self.session.notes else self._walked
         self.scene.refresh()
         self.plot.show_session(self.session)
         self._show_tilt(self.scene.tilt)
@@ -367,7 +380,11 @@ class AlignmentInspector(QWidget):
 
 
 def open_inspector(viewer: Any, project: Project, series: str, job: int) -> AlignmentInspector:
-    """Open an alignment in the inspector of a viewer, which is docked if it is not yet there."""
+    """Open an alignment in the inspector of a viewer, which is docked if it is not yet there.
+
+    Where that holds changes that were not saved, the person is asked first.
+    """
     inspector = docked(viewer, "Alignment inspector", AlignmentInspector)
-    inspector.open_alignment(project, series, job)
+    if inspector.may_leave():
+        inspector.open_alignment(project, series, job)
     return inspector
