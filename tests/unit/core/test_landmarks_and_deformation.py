@@ -41,6 +41,12 @@ def test_landmarks_follow_when_the_specimen_is_levelled():
     np.testing.assert_allclose(turned.landmark_residuals(), 0, atol=1e-9)
 
 
+def test_levelling_keeps_the_axis_on_its_turn_of_the_circle():
+    for axis_deg in (179.9, 200.0, -190.0):
+        turned = RIGID.replace(axis_deg=np.full(N, axis_deg)).levelled((2.0, -1.0))
+        np.testing.assert_allclose(turned.axis_deg, axis_deg, atol=3.0)
+
+
 def test_measurements_of_dropped_points_and_without_weight_do_not_count():
     points = POINTS.copy()
     points[1] = np.nan

@@ -126,6 +126,8 @@ class Alignment(Noun):
         level = geometry.rotation_y(level_deg_yx[0]) @ geometry.rotation_x(level_deg_yx[1])
         rotations, shift_ang_yx, _ = geometry.fold_specimen(self.rotations, self.shift_ang_yx, level, centre_ang_zyx)
         axis_deg, tilt_deg, xtilt_deg = geometry.tilt_angles(rotations)
+        # The same turn of the circle as before: else the mean of axes about 180° is nonsense.
+        axis_deg = axis_deg + 360.0 * np.round((self.axis_deg - axis_deg) / 360.0)
         return self.replace(
             axis_deg=axis_deg,
             tilt_deg=tilt_deg,

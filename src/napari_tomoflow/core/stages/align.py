@@ -11,7 +11,7 @@ __all__ = ["ALIGN", "AlignParams", "align"]
 
 
 def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Report = silent) -> Alignment:
-    """Align a tilt series without markers, by matching each image with what the others predict.
+    """Align a tilt series: match each image with what the others predict, then follow gold or features.
 
     Parameters
     ----------
@@ -23,10 +23,11 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     Returns
     -------
     Alignment
-        One axis for all tilts, a shift for each; the specimen centred, and flat where its slope is known.
-        Tilts left out are marked, their shifts interpolated. ``residual_ang`` is how far the last pass
-        and the two halves of the field disagree about each tilt; an error of the common axis does not
-        show in it, and may be several times as large.
+        A shift for each tilt, and as much of its own axis and angle as landmarks can tell; the specimen
+        centred, and flat where its slope is known. Tilts left out are marked, their shifts interpolated.
+        ``residual_ang`` is how far the landmarks of each tilt lie from their predictions; without
+        landmarks, how far the last pass and the two halves of the field disagree about it, in which an
+        error of the common axis does not show.
 
     Raises
     ------
@@ -41,10 +42,12 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     lines, after trying all directions when nobody said. 3. Each image is matched with the projection of
     a slab, or of what stands out in a back-projection, made of the other images: whichever predicts
     held-out matter better, and only for as long as it does. 4. The specimen is found where two half
-    data sets reconstruct the same.
+    data sets reconstruct the same. 5. Gold is followed where there is enough, otherwise dense features of
+    the specimen, each compared with what the other tilts show of it; one bundle adjustment of all of them
+    is taken where the error to be expected is smaller than without.
 
-    In-plane rotation and magnification of single tilts are not refined. A half-turn of the axis mirrors
-    the result and leaves no residual: blind, the hand is not determined.
+    Magnification is not refined. A half-turn of the axis mirrors the result and leaves no residual:
+    blind, the hand is not determined.
 
     References
     ----------
