@@ -299,3 +299,11 @@ def test_grouped_tilts_are_linear_between_nodes(group, n_nodes):
 
 def test_an_observation_that_nothing_else_predicts_is_no_surprise():
     assert surprise(np.zeros((1, 2)), np.eye(2)[None], np.ones(1)) == 0
+
+
+def test_points_seen_twice_leave_nothing_to_be_told_by_the_others():
+    series = bead_series(1, noise_px=0.1, outliers=0.0)
+    first_two = series.observations.tilt <= 2
+    bundle = solve_bundle(series.observations.subset(first_two), series.start, BundleModel(axis=COMMON, tilt=FIXED))
+    assert np.isfinite(bundle.rms_ang)
+    assert np.isfinite(bundle.expected_error_ang)

@@ -255,4 +255,6 @@ class Outcome:
 
 
 def _rms(residual: Floats) -> float:
-    return float(np.sqrt(np.nanmean(np.sum(residual**2, axis=1))))
+    """Return the root mean square length of the vectors that are known; NaN where none is."""
+    squares = np.sum(residual[np.isfinite(residual).all(axis=1)] ** 2, axis=1)
+    return float(np.sqrt(squares.mean())) if len(squares) else float("nan")

@@ -44,7 +44,7 @@ _MAX_STEPS = 20
 _LEAST_DAMPING = 1e-12
 _SETTLED = 1e-3  # mean change of the weights, and relative change of the noise, that no longer matters
 _THIN = 0.01  # width of a row of points, as a share of its length, that counts as none
-_HAIR = 1e-9
+_ALONE = 1e-12  # determinant of 1 − w h below which the fit goes through an observation, whatever it is
 _SINGULAR = 1e-10  # eigenvalue of the scaled normal matrix that counts as zero
 _FLAT = 1e-6  # relative fall of the sum of squares that ends the steps; the next round goes on from there
 
@@ -322,8 +322,9 @@ def surprise(residual_ang: Floats, hat: Floats, weight: Floats) -> Floats:
     one = np.eye(2)
     w = weight[:, None, None]
     added = (1 - w) * hat / np.maximum(np.trace(hat, axis1=1, axis2=2) / _MOST_ADDED, 1.0)[:, None, None]
-    # An observation that nothing else predicts has a hat of 1 and no residual; a hair less keeps it solvable.
-    leave_out = one - (1.0 - _HAIR) * w * hat
+    leave_out = one - w * hat
+    # An observation that nothing else predicts has no residual either: the fit goes through it.
+    leave_out[np.abs(np.linalg.det(leave_out)) < _ALONE] = one
     standard = np.linalg.solve((one + added) @ leave_out, residual_ang[..., None])[..., 0]
     return np.asarray(np.sqrt(np.maximum(np.sum(standard * residual_ang, axis=1), 0.0)))
 
