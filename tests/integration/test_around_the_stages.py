@@ -65,14 +65,14 @@ def test_run_takes_every_series_to_a_tomogram_and_status_says_so(project, tmp_pa
     assert main(["status", str(project), "--json"]) == 0
     row = json.loads(capsys.readouterr().out)["TS"]
     assert {stage: cell["status"] for stage, cell in row.items()} == dict.fromkeys(
-        ("import", "align", "reconstruct"), "done"
+        ("import", "align", "ctf", "reconstruct"), "done"
     )
     assert row["align"]["quality"]["tilts_used"] == 31
 
     assert main(["import", str(project), str(stack), "--axis-deg", "1"]) == 0
     capsys.readouterr()
     assert main(["status", str(project)]) == 0
-    assert capsys.readouterr().out.count("stale") == 2
+    assert capsys.readouterr().out.count("stale") == 3
 
 
 def test_open_without_a_display_says_what_to_do(project):
