@@ -5,8 +5,9 @@ import pytest
 
 from napari_tomoflow.core.alignment.gold import Detections
 from napari_tomoflow.core.alignment.tracking import make_beads, observe
-from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.errors import Cancelled, DataError
 from napari_tomoflow.core.model import Alignment
+from napari_tomoflow.core.report import Gauge
 
 HALF_FIELD = np.array([2500.0, 2500.0])
 DIAMETER = 100.0
@@ -36,8 +37,24 @@ def spots(alignment, points, scatter_ang=3.0, false=5, seed=2):
 def test_points_are_found_among_false_spots(alignment, points):
     found = make_beads(spots(alignment, points), alignment, 1000.0, 30.0, DIAMETER)
     distance = np.linalg.norm(found[:, None] - points, axis=2)
-    assert distance.min(axis=0).max() < 40
+    assert distance.min(axis=0).max() < 10
     assert set(distance[:10].argmin(axis=1)) == set(range(10))
+
+
+def test_few_beads_are_found_from_a_start_that_is_far_off(alignment, points):
+    detections = spots(alignment, points[:5], false=2)
+    rng = np.random.default_rng(4)
+    wrong = alignment.shift_ang_yx + rng.normal(0, 25, (alignment.n_tilts, 2))
+    start = alignment.replace(axis_deg=alignment.axis_deg + 1.5, shift_ang_yx=wrong)
+    found = make_beads(detections, start, 1600.0, 150.0, DIAMETER)
+    assert np.linalg.norm(found[:, None] - points[:5], axis=2).min(axis=0).max() < 100
+
+
+def test_the_search_for_beads_can_be_cancelled(alignment, points):
+    gauge = Gauge()
+    gauge.cancel()
+    with pytest.raises(Cancelled):
+        make_beads(spots(alignment, points), alignment, 1000.0, 30.0, DIAMETER, gauge)
 
 
 def test_every_observation_is_of_its_point(alignment, points):
