@@ -131,16 +131,27 @@ def test_tomogram_is_drawn(make_napari_viewer, qtbot, contrast, ndisplay):
     assert (middle - around) * (1 if contrast == "bright" else -1) > 60
 
 
+def settled_picture(viewer, qtbot):
+    """Draw the canvas once the window, slow on a busy machine, has found its size."""
+    pictures = [viewer.screenshot(flash=False)]
+
+    def is_settled():
+        pictures.append(viewer.screenshot(flash=False))
+        return pictures[-1].shape == pictures[-2].shape
+
+    qtbot.wait(200)
+    qtbot.waitUntil(is_settled)
+    return pictures[-1]
+
+
 def test_tilts_are_drawn_with_their_text(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     series = TiltSeries(name="TS", images=blob((5, 48, 48)), tilt_deg=np.linspace(-60, 60, 5), pixel_ang=8.0)
     show_noun(viewer, series)
-    qtbot.wait(50)
-    with_text = viewer.screenshot(flash=False)
+    with_text = settled_picture(viewer, qtbot)
     assert with_text[..., 0].std() > 10
     viewer.canvas.overlays.text.visible = False
-    qtbot.wait(50)
-    assert np.any(viewer.screenshot(flash=False) != with_text)
+    assert np.any(settled_picture(viewer, qtbot) != with_text)
 
 
 def test_particles_are_drawn_over_the_tomogram(make_napari_viewer, qtbot, particles):
