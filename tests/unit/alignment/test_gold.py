@@ -49,6 +49,13 @@ def test_noise_holds_no_gold():
     assert measure_diameter(series, silent)[1] < 6
 
 
+@pytest.mark.parametrize("pixel_ang", [0.3, 200.0])
+def test_a_field_too_small_for_beads_or_too_coarse_holds_none(pixel_ang):
+    images = np.random.default_rng(0).normal(size=(5, 77, 151)).astype(np.float32)
+    series = TiltSeries(name="film", images=images, tilt_deg=np.arange(5.0), pixel_ang=pixel_ang)
+    assert measure_diameter(series, silent)[1] == 0
+
+
 def test_what_is_larger_than_gold_is_none():
     assert measure_diameter(series_of_balls(25.0), silent)[1] == 0
 

@@ -92,8 +92,10 @@ def find_spots(image_yx: NDArray[np.float32], diameter_px: float) -> tuple[Float
     height : float64[K]
         Over the noise of the filtered image.
     """
-    answer = _answer(image_yx, diameter_px)
     margin = int(np.ceil(0.5 * _RING * diameter_px)) + 1
+    if 2 * margin >= min(image_yx.shape):
+        return np.zeros((0, 2)), np.zeros(0)
+    answer = _answer(image_yx, diameter_px)
     tops = (answer == maximum_filter(answer, size=2 * int(0.5 * diameter_px) + 1)) & (answer > _DETECTED)
     # A bead partly outside is centred wrongly, and the filter wraps around.
     tops[:margin] = tops[-margin:] = tops[:, :margin] = tops[:, -margin:] = False
