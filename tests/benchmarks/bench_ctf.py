@@ -39,9 +39,10 @@ def specimen(case: str, seed: int, size_px: int = 1024) -> SimulateParams:
     share = (size_px / 1024) ** 2
     axis_deg, hand = float(rng.uniform(-90, 90)), int(rng.choice([-1, 1]))
     astigmatism_ang = float(rng.uniform(0, 500))
-    lenses: dict[str, float] = {"defocus_um": 1.0, "phase_deg": float(rng.uniform(30, 120))}
     if case == "plain":
-        lenses = {"defocus_um": 4.0 + 0.3 * (lenses["phase_deg"] - 75.0) / 26.0}
+        lenses = {"defocus_um": float(rng.normal(4, 0.3))}
+    else:
+        lenses = {"defocus_um": 1.0, "phase_deg": float(rng.uniform(30, 120))}
     return SimulateParams(
         name=f"{case}_{seed}", seed=seed + 1000, size_px=size_px, pixel_ang=4.0, n_tilts=41,
         dose_per_tilt_e_ang2=3.0, thickness_nm=100.0, n_ribosomes=round(200 * share), n_proteasomes=0, n_gold=0,

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 _RINGS_COMPARED = 2.0
 _FEWEST_COMPARED = 11
+BEYOND_FORM_INV_ANG = 1 / 25
+"""Rings finer than this are hardly disturbed by the form of molecules and membranes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Curve:
     score : float
         Their correlation, 0 to 1.
     reach : float
-        Mean over all rings of the correlation around them: how far the agreement carries.
+        Mean correlation around the rings that are finer than the specimen's form: how far the agreement carries.
     fit_ang, half_ang : float
         Where the correlation over two rings first falls below 0.143 and 0.5; NaN where it never was above.
     """
@@ -64,7 +66,7 @@ def curve_of(measured: SeriesSpectra, tilt: int, model: CtfModel, heights: Float
         measured=mean,
         fitted=fitted,
         score=max(score, 0.0),
-        reach=float(np.clip(agreement, 0.0, 1.0).mean()),
+        reach=float(agreement[k > min(BEYOND_FORM_INV_ANG, 0.5 * k[-1])].mean()),
         fit_ang=_falls_below(agreement, 0.143, k),
         half_ang=_falls_below(agreement, 0.5, k),
     )
@@ -84,11 +86,15 @@ def _by_ring(measured: Floats, template: Floats, weights: Floats, phase: Floats)
 
 
 def _falls_below(agreement: Floats, threshold: float, k_inv_ang: Floats) -> float:
-    """Return the resolution in Å where the agreement, once above a threshold, first falls below it."""
+    """Return the resolution in Å where the agreement, once above a threshold, first falls below it.
+
+    A dip where the specimen's form still disturbs the rings does not count if finer ones agree.
+    """
     above = agreement >= threshold
+    fine = above & (k_inv_ang > BEYOND_FORM_INV_ANG)
     if not above.any():
         return float("nan")
-    first = int(np.argmax(above))
+    first = int(np.argmax(fine if fine[: len(fine) // 2].any() else above))
     after = np.flatnonzero(~above[first:])
     last = first + int(after[0]) - 1 if len(after) else len(k_inv_ang) - 1
     return float(1.0 / k_inv_ang[last])

@@ -22,7 +22,7 @@ specimen's own form can tell rings from it."""
 _AGREE_ANG = 2000.0
 """How far apart low tilts may be and still speak for the same defocus."""
 
-_RIVAL, _APART_ANG, _MOST_STARTS = 0.6, 3000.0, 2
+_RIVAL, _APART_ANG, _MOST_STARTS = 0.6, 2000.0, 3
 """In each band as many starts are tried, if their gain is this near the best and they are this far apart."""
 
 _PHASE_STEP_DEG = 10.0
@@ -30,7 +30,7 @@ _PHASE_STEP_DEG = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """A first guess: defocus and phase of the low tilts, and an heights."""
+    """A first guess: defocus and phase of the low tilts, and heights of the rings."""
 
     defocus_ang: float
     phase_rad: float

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tomoflow.core.model import Alignment, Noun, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, TiltSeries
 from napari_tomoflow.io.files import written_aside
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment,)
+DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries)
 """Nouns of which there are figures."""
 
 _DOTS_PER_INCH = 110
@@ -30,6 +30,10 @@ def figures_of(noun: Noun, series: TiltSeries) -> "dict[str, Figure]":
         from napari_tomoflow.io.plots.alignment import alignment_figures  # costs matplotlib
 
         return alignment_figures(noun, series)
+    if isinstance(noun, CtfSeries):
+        from napari_tomoflow.io.plots.ctf import ctf_figures
+
+        return ctf_figures(noun, series)
     return {}
 
 
