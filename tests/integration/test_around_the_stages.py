@@ -107,3 +107,17 @@ def test_warm_up_says_how_long_it_took():
     done = tomoflow("warm-up")
     assert done.returncode == 0, done.stderr
     assert "Kernels are ready" in done.stderr
+
+
+def test_a_reconstruction_takes_the_newest_ctf_and_warns_where_its_hand_is_undecided(project, tmp_path, capsys):
+    stack = make_stack(tmp_path / "TS.mrc", n_tilts=11, size_px=96)
+    assert main(["import", str(project), str(stack), "--axis-deg", "0"]) == 0
+    assert main(["ctf", str(project)]) == 0
+    assert main(["reconstruct", str(project), "--ctf", "slabs", "--thickness-ang", "200"]) == 0
+    capsys.readouterr()
+    assert main(["status", str(project), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)["TS"]
+    hand = row["ctf"]["quality"]["defocus_hand"]
+    made = row["reconstruct"]["quality"]
+    assert made["defocus_hand"] == hand
+    assert ("undecided" in made.get("ctf_warning", "")) == (hand == 0)

@@ -12,6 +12,7 @@ from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.phase import PhaseFit, find_phase
 from napari_tomoflow.core.ctf.search import search
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.report import Report, part
 
 Floats = NDArray[np.float64]
@@ -21,6 +22,9 @@ _OUTWARD_DEG = 30.0
 _FEWEST_ANCHORS = 6
 _ANCHOR_SD_ANG = 150.0
 """A tilt whose own rings give its defocus so well tells of the structure all tilts share."""
+
+_REACHES_FARTHER = 0.1
+"""By how much the mean correlation of fine rings must be better for a less likely start to be taken."""
 
 _TEMPER = 4.0
 """By how much the variance of a defocus exceeds the one its rings alone would have (from simulations)."""
@@ -62,12 +66,7 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
         What the series says; decides only when asked to.
     report : Report
     """
-    starts = search(measured, params, part(report, 0, 3))
-    begun = []
-    for place, start in enumerate(starts):
-        fit = JointFit(measured, start, params)
-        begun.append((fit, *_begin(fit, measured, params, part(part(report, 1, 3), place, len(starts)))))
-    fit, settled, phase = max(begun, key=lambda one: _reach(measured, one[0], one[1]))
+    fit, settled, phase = _best_begun(measured, params, report)
     sign = declared_hand if params.hand == "declared" else likelier_sign(fit, settled)
     settled = fit.settle(settled.model.replace(gradient=float(sign)))
     last = part(report, 2, 3)
@@ -84,6 +83,23 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
     known = 1.0 / np.sqrt(fit.defocus_sd_ang**-2.0 / _TEMPER + settled.expected_sd_ang**-2.0)
     last(1, 1, "Fitted")
     return Course(settled, fit.heights, known, hand, phase)
+
+
+def _best_begun(
+    measured: SeriesSpectra, params: CtfParams, report: Report
+) -> tuple[JointFit, Settled, PhaseFit | None]:
+    """Settle the low tilts from every likely start, and go on with the likeliest unless another reaches farther."""
+    starts = search(measured, params, part(report, 0, 3))
+    best, best_reach = None, -np.inf
+    for place, start in enumerate(starts):
+        fit = JointFit(measured, start, params)
+        begun = (fit, *_begin(fit, measured, params, part(part(report, 1, 3), place, len(starts))))
+        reach = _reach(measured, fit, begun[1])
+        if best is None or reach > best_reach + _REACHES_FARTHER:
+            best, best_reach = begun, reach
+    if best is None:
+        raise DataError("No defocus could be tried; widen defocus_min_um to defocus_max_um.")
+    return best
 
 
 def _begin(
@@ -108,7 +124,7 @@ def _reach(measured: SeriesSpectra, fit: JointFit, settled: Settled) -> float:
     A false start may explain the strong coarse end better, by taking the specimen's form for rings.
     """
     low = np.flatnonzero(_low(measured))
-    return float(sum(curve_of(measured, int(i), settled.model, fit.heights[i]).reach for i in low))
+    return float(np.mean([curve_of(measured, int(i), settled.model, fit.heights[i]).reach for i in low]))
 
 
 def _low(measured: SeriesSpectra) -> NDArray[np.bool_]:
