@@ -61,19 +61,19 @@ class RingHeights:
         anchors : bool[N]
             Tilts whose defocus is well known.
         """
-        sums = [self._sums(tilt, model) for tilt in range(len(self._relative))]
+        offsets_ang = self._measured.geometry.offsets_ang(model)
+        sums = [self._sums(tilt, model, one) for tilt, one in enumerate(offsets_ang)]
         structure = self._structure(sums, self._relative, anchors)
         self._relative = np.stack([self._fading(tilt, sums, structure) for tilt in range(len(sums))])
         return structure * self._relative
 
-    def _sums(self, tilt: int, model: CtfModel) -> tuple[Floats, Floats]:
+    def _sums(self, tilt: int, model: CtfModel, offsets_ang: Floats) -> tuple[Floats, Floats]:
         """Sum over the cells c = 1 − contrast · cos 2γ: Σ e c, float64[K], and Σ c cᵀ, float64[K, K]."""
         measured = self._measured
         plan, one = measured.plan, measured.spectra[tilt]
-        offsets_ang = measured.geometry.offsets_of_tilt(model, tilt)[one.used]
         phase = float(measured.geometry.over_time(model.phase_rad)[tilt])
         centre = 2 * gamma_rad(plan.k_inv_ang, model.defocus_ang[tilt], measured.optics) + 2 * phase
-        angles = centre + offsets_ang[..., None] * (2 * gamma_per_defocus(plan.k_inv_ang, measured.optics))
+        angles = centre + offsets_ang[one.used][..., None] * (2 * gamma_per_defocus(plan.k_inv_ang, measured.optics))
         contrast = plan.ring_contrast(model.defocus_ang[tilt], measured.optics).astype(np.float32)
         cells = (1.0 - contrast * np.cos(angles.astype(np.float32))).reshape(-1, len(plan.k_inv_ang))
         excess = one.excess[one.used].reshape(cells.shape)
