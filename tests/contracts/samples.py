@@ -4,13 +4,14 @@ from functools import cache
 
 import numpy as np
 
-from napari_tomoflow.core.model import Alignment, CtfSeries, Optics, RawStack, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Frames, Movies, Optics, RawStack, TiltSeries
 from napari_tomoflow.core.stages import STAGES
 
 # Parameters that make a stage small, or that it cannot do without.
 SMALL = {
     "import": {"pixel_ang": 10.0},
     "simulate": {"size_px": 64, "pixel_ang": 20.0, "n_tilts": 5, "n_ribosomes": 3, "n_proteasomes": 2, "n_vesicles": 0},
+    "motion": {"halves": "frames"},
     "align": {},
     "ctf": {"low_resolution_ang": 100.0, "defocus_max_um": 5.0},
     "reconstruct": {"thickness_ang": 320.0},
@@ -38,6 +39,17 @@ def _bead_images():
     return images + rng.normal(0, 0.5, images.shape).astype(np.float32), alignment
 
 
+def _frames(images):
+    """Give every tilt three noisy frames, one pixel apart."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.5, (len(images), 3, *images.shape[1:])).astype(np.float32)
+    return Frames(
+        tuple(
+            np.stack([np.roll(image, step, 1) for step in range(3)]) + n for image, n in zip(images, noise, strict=True)
+        )
+    )
+
+
 def inputs_of(stage):
     """Make fresh inputs for `stage`, the optional ones too."""
     images, alignment = _bead_images()
@@ -47,6 +59,9 @@ def inputs_of(stage):
         ),
         TiltSeries: lambda: TiltSeries(
             name="TS", images=images.copy(), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
+        ),
+        Movies: lambda: Movies(
+            name="TS", images=_frames(images), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
         ),
         Alignment: lambda: alignment.replace(),
         CtfSeries: lambda: CtfSeries(

@@ -13,7 +13,7 @@ from napari_tomoflow.core.report import Gauge, silent
 # Unit as shown → the suffix its parameters' names end in.
 SUFFIX_OF_UNIT = {
     "px": "_px", "Å": "_ang", "°": "_deg", "kV": "_kv", "mm": "_mm", "nm": "_nm", "µm": "_um", "s": "_s",
-    "e/Å²": "_e_ang2", "cycles/px": "_per_px",
+    "e/Å²": "_e_ang2", "Å²": "_ang2", "cycles/px": "_per_px",
 }  # fmt: skip
 # Names the command line is bound to (design §7), and fractions that carry their meaning in the name.
 NAMED_BY_CONTRACT = {"dose_per_tilt", "defocus_hand"}

@@ -12,7 +12,7 @@ from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.core.params import Params, ParamSpec
 from napari_tomoflow.core.stage import Stage
-from napari_tomoflow.core.stages.import_ import FOREIGN
+from napari_tomoflow.core.stages.import_ import WITHOUT_STACK
 
 _RUN_GROUP = Group("What to run on", sort_key=0)
 _PLAIN_GROUP = Group("Stage parameters", sort_key=1)
@@ -47,7 +47,7 @@ def stage_command(stage: Stage, start: Callable[[Stage, Request], int]) -> Calla
 
     def command(project: Path, *stacks: Path, **given: Any) -> int:
         values = {spec.name: _value(spec, given.pop(spec.name)) for spec in stage.params.specs() if spec.name in given}
-        if takes_stacks(stage) and not stacks and not values.keys() & set(FOREIGN):
+        if takes_stacks(stage) and not stacks and not values.keys() & set(WITHOUT_STACK):
             raise ParamError("No stack was given; name at least one file after the project.")
         given["series"] = tuple(given.get("series", ()))
         return start(stage, Request(project, stage.params(**values), stacks, **given))

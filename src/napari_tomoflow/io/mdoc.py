@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Mdoc:
     pixel_ang, voltage_kv, axis_deg : float or None
     image_size_xy : (int, int) or None
         Size of the images the pixel size belongs to.
+    frame_files : tuple of str, or None
+        Name of the file with the frames of each section, its folders left off: they are the microscope's.
     notes : tuple of str
     """
 
@@ -53,6 +55,7 @@ class Mdoc:
     voltage_kv: float | None = None
     axis_deg: float | None = None
     image_size_xy: tuple[int, int] | None = None
+    frame_files: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
     def rows(self, chosen: NDArray[np.int64]) -> "Mdoc":
@@ -67,6 +70,7 @@ class Mdoc:
             order=None if self.order is None else ranks(self.order[chosen]),
             dose_of_tilt_e_ang2=pick(self.dose_of_tilt_e_ang2),
             dose_before_e_ang2=pick(self.dose_before_e_ang2),
+            frame_files=None if self.frame_files is None else tuple(self.frame_files[i] for i in chosen),
         )
 
 
@@ -153,6 +157,7 @@ def _gathered(
         voltage_kv=_first_positive(general.get("Voltage"), sections[0].Voltage),
         axis_deg=axis_deg,
         image_size_xy=None if size is None else (int(size[0]), int(size[1])),
+        frame_files=_frame_files(sections),
         notes=notes + axis_note,
     )
 
@@ -195,6 +200,11 @@ def _time(text: str | None) -> datetime | None:
         return datetime(year, month, int(match[1]), int(match[4]), int(match[5]), int(match[6]))
     except ValueError:
         return None
+
+
+def _frame_files(sections: Sequence[Any]) -> tuple[str, ...] | None:
+    paths = [section.SubFramePath for section in sections]
+    return None if None in paths else tuple(PureWindowsPath(path).name for path in paths)
 
 
 def _doses(sections: Sequence[Any], name: str) -> NDArray[np.float64] | None:

@@ -15,6 +15,7 @@ from napari_tomoflow.core.model import (
     Alignment,
     CtfSeries,
     Labels,
+    Movies,
     Noun,
     ParticleSet,
     Simulation,
@@ -25,6 +26,7 @@ from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.movies_star import MOVIES_STAR, load_movies, save_movies
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
 from napari_tomoflow.io.series_star import SERIES_STAR, load_series, save_series
@@ -35,6 +37,7 @@ N = TypeVar("N", bound=Noun)
 QUALITY_FILE = "quality.json"
 FILE_OF: Mapping[type[Noun], str] = {
     TiltSeries: SERIES_STAR,
+    Movies: MOVIES_STAR,
     Alignment: ALIGNMENT_STAR,
     CtfSeries: "ctf.star",
     Tomogram: "tomogram.mrc",
@@ -198,6 +201,7 @@ def _plain(value: Any) -> Any:
 
 _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     TiltSeries: save_series,
+    Movies: save_movies,
     Alignment: save_alignment,
     CtfSeries: _save_ctf,
     Tomogram: _save_tomogram,
@@ -206,6 +210,7 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
+    Movies: load_movies,
     Alignment: load_alignment,
     CtfSeries: _load_ctf,
     Tomogram: _load_tomogram,

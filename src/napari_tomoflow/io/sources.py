@@ -17,6 +17,7 @@ from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.io.alignments import read_alignment
 from napari_tomoflow.io.foreign import BinnedBy, StackFacts
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
+from napari_tomoflow.io.movies import is_movies, read_movies
 from napari_tomoflow.io.relion import STAR_SUFFIXES, read_relion_series, relion_raw_stack
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.stacks import open_stack, stem_of
@@ -68,6 +69,8 @@ def read_raw_stack(
     order: str | None = None,
     pixel_ang: float | None = None,
     aligned_binned_by: BinnedBy | None = None,
+    frames: Path | None = None,
+    gain: Path | None = None,
     **alignment: Path | None,
 ) -> RawStack:
     """Open a stack and gather everything its files say, without judging it.
@@ -75,7 +78,8 @@ def read_raw_stack(
     Parameters
     ----------
     path : Path
-        Any stack `open_stack` opens, a RELION 5 STAR file included.
+        Any stack `open_stack` opens, a RELION 5 STAR file included; or the mdoc of a series of movies, or
+        the folder with one mdoc for each tilt.
     angles, mdoc : Path, optional
         Files to read instead of the companions; `mdoc` may be a folder with one mdoc for each tilt.
     order : str, optional
@@ -84,6 +88,10 @@ def read_raw_stack(
         Pixel size the person gives, by which an alignment in pixels is read.
     aligned_binned_by : {"average", "crop"}, optional
         How the stack that was aligned was binned, if it was.
+    frames : Path, optional
+        Folder with the movies an mdoc names; that of the mdoc when left out.
+    gain : Path, optional
+        Gain reference of the movies.
     **alignment : Path, optional
         One of ``from_imod``, ``from_aretomo``, ``from_relion5``, ``from_warp``, ``from_eman2``: another
         program's alignment of this stack.
@@ -98,6 +106,11 @@ def read_raw_stack(
     DataError
         A file is damaged, or holds another number of tilts than the stack.
     """
+    if is_movies(path):
+        movies = read_movies(path, frames, gain)
+        return movies if order is None or order in ORDERS else _with_order(movies, Path(order))
+    if frames is not None or gain is not None:
+        raise DataError(f"{path} is no mdoc, so it names no movies; give the mdoc, and with --frames their folder.")
     if path.suffix.lower() in STAR_SUFFIXES:
         recorded = relion_raw_stack(read_relion_series(path))
         misfits = _Misfits(path, len(recorded.tilt_deg if recorded.tilt_deg is not None else ()))

@@ -22,7 +22,10 @@ Blocks = dict[str, "pd.DataFrame | dict[str, Any]"]
 TEXT_COLUMNS = (
     "rlnTomoName", "rlnTomoTiltSeriesStarFile", "rlnMicrographName", "rlnMicrographMovieName",
     "rlnMicrographMetadata", "rlnOpticsGroupName", "rlnTomoReconstructedTomogram",
-    "tomoflowName", "tomoflowStack", "tomoflowStackAbsolute", "tomoflowContrast", "tomoflowExcludedBecause",
+    "rlnMicrographGainName", "rlnMicrographGainNameAbsolute", "rlnMicrographMovieNameAbsolute",
+    "tomoflowName", "tomoflowStack", "tomoflowStackAbsolute", "tomoflowStackOdd", "tomoflowStackOddAbsolute",
+    "tomoflowStackEven", "tomoflowStackEvenAbsolute", "tomoflowContrast", "tomoflowExcludedBecause",
+    "tomoflowAbsentBecause",
 )  # fmt: skip
 """Columns that are text even where they look like numbers: a series may be called 017."""
 

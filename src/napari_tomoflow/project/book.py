@@ -22,6 +22,9 @@ from napari_tomoflow.project.record import RECORD_NAME, ItemRecord, JobRecord, r
 PROJECT_FILE = "tomoflow.json"
 _JOB_FOLDER = re.compile(r"(\d{4,})-(.+)")
 
+_SERIES = {"TiltSeries", "Movies"}
+"""Nouns that a series begins with."""
+
 N = TypeVar("N", bound=Noun)
 
 
@@ -147,7 +150,7 @@ class Project:
     def series(self) -> tuple[str, ...]:
         """Return the names of all tilt series, in the order they came."""
         results = self.lineage().finished()
-        return tuple(dict.fromkeys(result.series for result in results if "TiltSeries" in result.item.outputs))
+        return tuple(dict.fromkeys(result.series for result in results if _SERIES & result.item.outputs.keys()))
 
     def find(self, kind: type[Noun], series: str, from_job: int | None = None) -> Path | None:
         """Find the folder of the newest finished result that holds a noun.

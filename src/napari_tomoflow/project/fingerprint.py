@@ -18,7 +18,7 @@ from napari_tomoflow.project.record import Reference
 _LENGTH = 16
 """Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
 
-READER_OPTIONS = ("angles", "mdoc", "order", "pixel_ang", *FOREIGN, "aligned_binned_by")
+READER_OPTIONS = ("angles", "mdoc", "frames", "gain", "order", "pixel_ang", *FOREIGN, "aligned_binned_by")
 """Parameters that the reader of raw images takes besides the stage itself."""
 
 _COMPANIONS = (".mdoc", ".rawtlt", ".tlt")

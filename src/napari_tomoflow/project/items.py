@@ -105,7 +105,7 @@ def draw(task: Task) -> None:
     from napari_tomoflow.io.plots import DRAWN, save_figures
 
     kind = task.stage.result
-    of_series = [name for name, needed in task.stage.inputs.items() if needed.kind is TiltSeries]
+    of_series = [name for name, needed in task.stage.inputs.items() if issubclass(needed.kind, TiltSeries)]
     if kind in DRAWN and of_series:
         save_figures(load_noun(kind, task.folder), _load(task, of_series[0]), task.folder)
 

@@ -9,6 +9,7 @@ from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.import_ import FOREIGN
+from napari_tomoflow.io.movies import is_movies, series_name
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
@@ -84,9 +85,9 @@ def _plan_files(project: Project, request: Request) -> Plan:
     lineage = project.lineage()
     items: dict[str, dict[str, Reference]] = {}
     for source in sources:
-        if source.is_dir():
+        if source.is_dir() and getattr(request.params, "frames", None) is None:
             raise DataError(f"{source} is a folder; give a stack in it.")
-        name = _checked_name(given or stem_of(source))
+        name = _checked_name(given or (series_name(source) if is_movies(source) else stem_of(source)))
         _refuse_clash(lineage, project, name, source.expanduser().resolve())
         if name in items:
             raise ParamError(_clash(name, (project.folder / items[name][input_name].path).resolve(), source))
@@ -98,6 +99,11 @@ def _plan_files(project: Project, request: Request) -> Plan:
 def _stacks(request: Request) -> Sequence[Path]:
     """Return the stacks the person named, or those whose alignments were named instead."""
     named = [option for option in FOREIGN if getattr(request.params, option, None) is not None]
+    mdoc = getattr(request.params, "mdoc", None)
+    if getattr(request.params, "frames", None) is not None and not request.sources:
+        if mdoc is None:
+            raise ParamError("--frames alone tells no angles; give --mdoc FILE as well, or name mdocs as the stacks.")
+        return [mdoc]
     if not named and not request.sources:
         raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
     if not named:

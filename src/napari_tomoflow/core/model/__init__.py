@@ -6,6 +6,7 @@ from napari_tomoflow.core.model.ctf_series import CtfSeries
 from napari_tomoflow.core.model.deformation import Deformation
 from napari_tomoflow.core.model.labels import Labels
 from napari_tomoflow.core.model.landmarks import Landmarks
+from napari_tomoflow.core.model.movies import Frames, Movies
 from napari_tomoflow.core.model.noun import Noun
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
@@ -19,8 +20,10 @@ __all__ = [
     "Alignment",
     "CtfSeries",
     "Deformation",
+    "Frames",
     "Labels",
     "Landmarks",
+    "Movies",
     "Noun",
     "Optics",
     "ParticleSet",

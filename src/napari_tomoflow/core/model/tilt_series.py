@@ -41,6 +41,8 @@ class TiltSeries(Noun):
         Sign of defocus = defocus_i + hand · depth as declared for the microscope; 0 when nobody said.
     contrast : {"dark", "bright"}
         Whether dense matter is dark (cryo bright-field) or bright (HAADF-STEM) in the images.
+    halves : pair of arrays [N, ny, nx], or None
+        The same images from the odd and from the even frames alone, alike in everything else.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TiltSeries(Noun):
     optics: Optics = field(default_factory=Optics)
     defocus_hand: Literal[-1, 0, 1] = 0
     contrast: Literal["dark", "bright"] = "dark"
+    halves: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and counts, and spread single values over all tilts."""
@@ -71,6 +74,12 @@ class TiltSeries(Noun):
             )
         if not self.pixel_ang > 0 or not np.isfinite(self.pixel_ang):
             raise DataError(f"The pixel size cannot be {self.pixel_ang:g} Å; give it with --pixel-ang.")
+        for half in self.halves or ():
+            if tuple(half.shape) != tuple(self.images.shape):
+                raise DataError(
+                    f"{self.name}: half sums have shape {tuple(half.shape)}, the images {tuple(self.images.shape)}; "
+                    "give halves of these images."
+                )
         _set(self, tilt_deg=tilt_deg)
         _set(self, dose_before_e_ang2=floats(self.dose_before_e_ang2, (n,)))
         _set(self, dose_of_tilt_e_ang2=floats(self.dose_of_tilt_e_ang2, (n,)))

@@ -34,22 +34,40 @@ def robust_mean_sd(image_yx: Image) -> tuple[float, float]:
 def mend_isolated_pixels(image_yx: Image, mean: float, sd: float) -> Image:
     """Replace dead and hot pixels by the median of their neighbours.
 
-    A pixel is isolated when it lies more than 8 standard deviations from the image's mean and as
-    far from all but two of the eight pixels around it. Gold has more neighbours like itself and stays.
+    What is isolated says `isolated_pixels`, with a limit of 8 standard deviations.
     """
-    limit = np.float32(_ISOLATED_SD * sd)
+    rows, columns = isolated_pixels(image_yx, mean, sd, _ISOLATED_SD)
+    if not len(rows):
+        return image_yx
+    mended = image_yx.copy()
+    mended[rows, columns] = np.median(_neighbours(image_yx, rows, columns), axis=0)
+    return mended
+
+
+def isolated_pixels(
+    image_yx: Image, mean: float, sd: float, limit_sd: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find dead and hot pixels: their rows and columns.
+
+    A pixel is isolated when it lies more than `limit_sd` standard deviations from the image's mean and as
+    far from all but two of the eight pixels around it. Gold has more neighbours like itself.
+    """
+    limit = np.float32(limit_sd * sd)
     low, high = np.float32(mean) - limit, np.float32(mean) + limit
     # Most images have none: their extremes tell so in a tenth of the time.
     if image_yx.min() >= low and image_yx.max() <= high:
-        return image_yx
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     rows, columns = np.nonzero((image_yx < low) | (image_yx > high))
+    off = np.abs(_neighbours(image_yx, rows, columns) - image_yx[rows, columns])
+    isolated = np.sort(off, axis=0)[2] > limit
+    return rows[isolated], columns[isolated]
+
+
+def _neighbours(image_yx: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Image:
+    """Return the eight pixels around each of some: float32[8, P]; the image is mirrored at its borders."""
     around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
     padded = np.pad(image_yx, 1, mode="reflect")
-    neighbours = np.stack([padded[rows + 1 + dy, columns + 1 + dx] for dy, dx in around])
-    isolated = np.sort(np.abs(neighbours - image_yx[rows, columns]), axis=0)[2] > limit
-    mended = image_yx.copy()
-    mended[rows[isolated], columns[isolated]] = np.median(neighbours[:, isolated], axis=0)
-    return mended
+    return np.stack([padded[rows + 1 + dy, columns + 1 + dx] for dy, dx in around])
 
 
 def pad_fading(image_yx: Image, shape_yx: Sequence[int], mean: float = 0.0, sd: float = 1.0) -> Image:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import AlignedSeries, Alignment, Optics, RawStack, TiltSeries
+from napari_tomoflow.core.model import AlignedSeries, Alignment, Frames, Movies, Optics, RawStack, TiltSeries
 from napari_tomoflow.core.ops import tilt_scheme
 from napari_tomoflow.core.ops.frame_statistics import FrameStatistics, frame_statistics, unlike_neighbours
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
@@ -25,12 +25,17 @@ _APART_OF_FIELD = 0.0125
 FOREIGN = ("from_imod", "from_aretomo", "from_relion5", "from_warp", "from_eman2")
 """Parameters that name another program's alignment."""
 
+WITHOUT_STACK = (*FOREIGN, "frames")
+"""Parameters from which the images are found when no stack is named."""
+
 
 class ImportParams(Params):
     """What the person knows better than the files; it goes before everything they say."""
 
     angles: Path | None = param(None, help="File with the tilt angles, one a line, in the order of the stack.")
     mdoc: Path | None = param(None, help="SerialEM mdoc of the series, or a folder with one mdoc for each tilt.")
+    frames: Path | None = param(None, help="Folder with the movies an mdoc names; left empty, that of the mdoc.")
+    gain: Path | None = param(None, help="Gain reference of the movies, in any of its eight orientations.")
     pixel_ang: float | None = param(None, unit="Å", low=0.001, high=1e6, help="Pixel size of the images.")
     voltage_kv: float | None = param(None, unit="kV", low=1, high=3000, help="Acceleration voltage.")
     cs_mm: float | None = param(None, unit="mm", low=0, high=100, help="Spherical aberration.")
@@ -87,8 +92,9 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
     Returns
     -------
     TiltSeries
-        An `AlignedSeries` if the files brought an alignment. ``quality["preview"]`` has a row for each tilt,
-        ``quality["said_by"]`` the source of each value, ``quality["warnings"]`` sentences a person should read.
+        An `AlignedSeries` if the files brought an alignment, `Movies` if they are frames. ``quality["preview"]``
+        has a row for each tilt, ``quality["said_by"]`` the source of each value, ``quality["warnings"]``
+        sentences a person should read.
 
     Raises
     ------
@@ -96,12 +102,14 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
         The pixel size or the angles are missing, counts differ, or pixels are not numbers.
     """
     _check_files_were_read(recorded, params)
+    if isinstance(recorded.images, Frames) and recorded.alignment is not None:
+        raise DataError(f"{recorded.source}: movies have no alignment yet; import the aligned sums as a stack instead.")
     pixel_ang, tilt_deg = _require(recorded, params)
     order, dose_of, dose_before, dose_warnings = _exposure(recorded, params, tilt_deg)
     optics, optics_warnings = _optics(recorded, params)
-    series = TiltSeries(
-        name=params.name or recorded.name,
-        images=recorded.images,
+    given: dict[str, Any] = {"name": params.name or recorded.name, "images": recorded.images}
+    series = (Movies if isinstance(recorded.images, Frames) else TiltSeries)(
+        **given,
         tilt_deg=tilt_deg,
         pixel_ang=pixel_ang,
         axis_deg=recorded.axis_deg if params.axis_deg is None else params.axis_deg,
@@ -116,6 +124,8 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
     left_out = unlike_neighbours(
         np.array([one.mean for one in statistics]), np.array([one.sd for one in statistics]), tilt_deg
     )
+    if isinstance(recorded.images, Frames):
+        left_out |= recorded.images.absent
     if len(left_out) < series.n_tilts:
         series = series.without(left_out)
     if recorded.alignment is not None:
@@ -144,6 +154,8 @@ def _check_files_were_read(recorded: RawStack, params: ImportParams) -> None:
         named["mdoc"] = str(params.mdoc)
     if params.order is not None and params.order not in _ORDERS and said_by.get("order") != Path(params.order).name:
         named["order"] = params.order
+    if not isinstance(recorded.images, Frames):
+        named |= {name: str(value) for name in ("frames", "gain") if (value := getattr(params, name)) is not None}
     if recorded.alignment is None:
         named |= {name: str(value) for name in FOREIGN if (value := getattr(params, name)) is not None}
     for option, value in named.items():
@@ -215,6 +227,9 @@ def _exposure(
     if doses is None:
         warnings.append("Nobody said the dose; --dose-per-tilt 0 is assumed, so images are not weighted by dose.")
         doses = np.zeros(len(tilt_deg))
+    elif 0 < (blank := np.flatnonzero(doses <= 0)).size < len(doses):
+        named = ", ".join(f"{tilt_deg[tilt]:g}°" for tilt in blank)
+        warnings.append(f"The exposure at {named} is said to be 0 e/Å²; if nothing was exposed, leave that out.")
     elif before is None and not ordered:
         warnings.append("Nobody said the order of acquisition; that of the stack is assumed: give --order.")
     return order, doses, tilt_scheme.dose_before(doses, order) if before is None else before, warnings

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries)
+DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries)
 """Nouns of which there are figures."""
 
 _DOTS_PER_INCH = 110
@@ -34,6 +34,10 @@ def figures_of(noun: Noun, series: TiltSeries) -> "dict[str, Figure]":
         from napari_tomoflow.io.plots.ctf import ctf_figures
 
         return ctf_figures(noun, series)
+    if isinstance(noun, TiltSeries):
+        from napari_tomoflow.io.plots.motion import motion_figures
+
+        return motion_figures(noun)
     return {}
 
 

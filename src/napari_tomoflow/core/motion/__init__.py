@@ -1,0 +1,1 @@
+"""Motion correction of movies: gain, defects, trajectories and sums of frames."""
