@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tomoflow.core.alignment.crops import Crop, normalised, read_crop
 from napari_tomoflow.core.alignment.gold import find_spots, gold_binning
 from napari_tomoflow.core.alignment.mend import with_point
+from napari_tomoflow.core.alignment.tracking import on_ray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, Landmarks, TiltSeries
 from napari_tomoflow.core.report import Report, silent, watched
@@ -102,7 +103,7 @@ def follow(
     landmarks = alignment.landmarks or _none_yet(series)
     target = _Target.of(landmarks, series)
     position = np.asarray(position_ang_yx, np.float64)
-    ray = _ray(alignment, tilt, position, _heights(series, alignment, target))
+    ray = on_ray(alignment, tilt, position, _heights(series, alignment, target))
     crops = _read_crops(series, alignment, ray, target, report)
     predicted, _ = alignment.project(ray)
     height = _best_height(predicted, crops, target)
@@ -130,14 +131,6 @@ def _none_yet(series: TiltSeries) -> Landmarks:
         kind="feature", points_ang_zyx=np.zeros((0, 3)), tilt=nothing, point=nothing,
         position_ang_yx=np.zeros((0, 2)), weight=np.zeros(0), size_ang=size_ang,
     )  # fmt: skip
-
-
-def _ray(alignment: Alignment, tilt: int, seen_ang_yx: Floats, heights_ang: Floats) -> Floats:
-    """Return the points float64[H, 3] zyx that are seen at one place of a tilt, by how high they lie there."""
-    v, u = seen_ang_yx - alignment.shift_ang_yx[tilt]
-    turned_xyz = np.column_stack([np.full(len(heights_ang), u), np.full(len(heights_ang), v), heights_ang])
-    # The inverse of a rotation is its transpose: rows times R.
-    return np.asarray((turned_xyz @ alignment.rotations[tilt])[:, ::-1])
 
 
 def _heights(series: TiltSeries, alignment: Alignment, target: _Target) -> Floats:
