@@ -150,7 +150,7 @@ class Problem:
     def squares(self, fit: Fit, weight: Floats, noise_ang: float) -> float:
         """Return what is minimised, in Å²."""
         data = float(weight @ np.sum(fit.residual_ang**2, axis=1))
-        return data + float(fit.q @ self._held(noise_ang) @ fit.q)
+        return data + float(fit.q @ self.held(noise_ang) @ fit.q)
 
     def normal(self, fit: Fit, weight: Floats, noise_ang: float) -> Normal:
         """Set up the normal equations in q at a fit."""
@@ -169,7 +169,7 @@ class Problem:
 
         flat = basis.reshape(-1, n_free)
         coupling = mixed.reshape(-1, len(flat)) @ flat
-        held = self._held(noise_ang)
+        held = self.held(noise_ang)
         matrix = flat.T @ (own @ basis).reshape(-1, n_free) - coupling.T @ coupling + held
         return Normal(matrix, held @ fit.q - flat.T @ pull.ravel(), root, coupling.reshape(-1, 3, n_free))
 
@@ -204,7 +204,7 @@ class Problem:
         points = np.sqrt(noise_ang**2 * np.sum(normal.root**2, axis=1) + np.sum(followed**2, axis=2))
         return np.linalg.norm(spreads, axis=2), float(np.linalg.norm(spreads[:, AXIS].mean(0))), points
 
-    def _held(self, noise_ang: float) -> Floats:
+    def held(self, noise_ang: float) -> Floats:
         """Return prior and pins as a matrix in the unit of the squares, float64[Q, Q]."""
         pins = self.parameters.pins
         held: Floats = noise_ang**2 * self.parameters.prior + len(self.tilt) * pins.T @ pins

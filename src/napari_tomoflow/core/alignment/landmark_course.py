@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.alignment.bending import bend
 from napari_tomoflow.core.alignment.course import Course
 from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
 from napari_tomoflow.core.alignment.features import align_with_features
@@ -52,6 +53,8 @@ class LandmarkChoice:
         it is blind to.
     axis_error_deg : float
         Standard error of the mean axis.
+    bending : str
+        Whether the bending of the specimen was fitted, and why.
     """
 
     alignment: Alignment
@@ -59,6 +62,7 @@ class LandmarkChoice:
     declined: dict[str, str]
     expected_ang: float
     axis_error_deg: float
+    bending: str = "not tried: no landmarks"
 
     @property
     def axis_deg(self) -> float:
@@ -69,6 +73,7 @@ class LandmarkChoice:
         """Say what was matched, how well, and what was not used and why."""
         said: dict[str, Any] = {
             "matched_with": "images alone",
+            "deformation": self.bending,
             "landmarks_declined": self.declined,
             "expected_error_nm": round(self.expected_ang / 10.0, 4),
             "expected_error_px": round(self.expected_ang / pixel_ang, 4),
@@ -127,14 +132,19 @@ def refine_with_landmarks(
     declined: dict[str, str] = {}
     ways = list(_ways(series, start, course, params))
     for index, (kind, follow) in enumerate(ways):
-        found = follow(part(report, index, len(ways)))
+        found = follow(part(report, 2 * index, 2 * len(ways)))
         if found is None:
             declined[kind] = _TOO_FEW
             continue
+        bending = "not asked for"
+        if params.local:
+            found, bending = bend(found, start, series, part(report, 2 * index + 1, 2 * len(ways)))
         with_ang = expected(found.alignment, found.bundle.spreads)
         if with_ang < without_ang:
             report(1, 1, "Landmarks followed")
-            return LandmarkChoice(found.alignment, found, declined, with_ang, found.bundle.errors.mean_axis_deg)
+            return LandmarkChoice(
+                found.alignment, found, declined, with_ang, found.bundle.errors.mean_axis_deg, bending
+            )
         declined[kind] = f"the error expected with them is {with_ang:.1f} Å, without them {without_ang:.1f} Å"
     if params.landmarks not in ("auto", "none"):
         reason = declined.get(params.landmarks, _TOO_FEW)

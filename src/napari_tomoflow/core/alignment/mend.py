@@ -53,7 +53,10 @@ def resolve(start: Alignment, landmarks: Landmarks, kept: ArrayLike, report: Rep
         raise DataError("There are no landmarks to solve the alignment from; got an empty list; add some.")
     report(0, 2, "Solving")
     begin = start.replace(kept=kept, landmarks=None)
-    measured = Observations(landmarks.tilt, landmarks.point, _straightened(start, landmarks))
+    position = landmarks.position_ang_yx
+    if start.deformation is not None:
+        position = start.deformation.straightened(landmarks.tilt, position)
+    measured = Observations(landmarks.tilt, landmarks.point, position)
     _, bundle = choose_model(measured, begin, _MODELS)
     report(1, 2, "Solving")
     solved = tracked(landmarks.kind, measured, bundle, begin, landmarks.size_ang or _DEFAULT_SIZE_ANG).alignment
@@ -95,16 +98,6 @@ def with_point(
         position_ang_yx=np.vstack([landmarks.position_ang_yx, positions_ang_yx]),
         weight=np.append(landmarks.weight, np.ones(len(tilts))),
     )
-
-
-def _straightened(alignment: Alignment, landmarks: Landmarks) -> NDArray[np.float64]:
-    """Return where the measurements would be if the specimen were not bent, float64[M, 2]."""
-    position = np.array(landmarks.position_ang_yx)
-    if alignment.deformation is not None:
-        for tilt in np.unique(landmarks.tilt):
-            here = landmarks.tilt == tilt
-            position[here] += alignment.deformation.displacement(int(tilt), position[here])
-    return position
 
 
 def _quality(start: Alignment, solved: Alignment, bundle: Bundle) -> dict[str, Any]:

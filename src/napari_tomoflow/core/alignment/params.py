@@ -26,6 +26,9 @@ class AlignParams(Params):
     gold_diameter_nm: float | None = param(
         None, unit="nm", low=1, high=100, help="Diameter of the gold beads; left empty, found where there are any."
     )
+    local: bool = param(
+        True, help="Find how the beam bends the specimen; kept only where it predicts landmarks it was not fitted to."
+    )
     level: bool = param(True, help="Lay the specimen flat where its slope can be measured.")
     max_shift: float = param(
         0.25, low=0.01, high=0.5, help="Largest jump from one tilt to the next, as a fraction of the field."

@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import finite, floats
 
+_TURNS = 3
+"""Turns in which a place is found whose displacement leads to where it is seen."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Deformation:
@@ -74,3 +77,21 @@ class Deformation:
         """Return D2 of every tilt at its own places, float64[N, P, 2] in and out."""
         positions = np.asarray(positions_ang_yx, np.float64)
         return np.stack([self.displacement(tilt, positions[tilt]) for tilt in range(self.n_tilts)])
+
+    def straightened(self, tilt: NDArray[np.int64], positions_ang_yx: ArrayLike) -> NDArray[np.float64]:
+        """Return where what is seen would be seen if the specimen were not bent.
+
+        Parameters
+        ----------
+        tilt : int64[M]
+        positions_ang_yx : float64[M, 2]
+            Where it is seen.
+        """
+        seen = np.asarray(positions_ang_yx, np.float64)
+        straight = seen.copy()
+        for one in np.unique(tilt):
+            here = tilt == one
+            # The field is smooth, so every turn leaves a small part of the error.
+            for _ in range(_TURNS):
+                straight[here] = seen[here] + self.displacement(int(one), straight[here])
+        return straight

@@ -44,7 +44,8 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     held-out matter better, and only for as long as it does. 4. The specimen is found where two half
     data sets reconstruct the same. 5. Gold is followed where there is enough, otherwise dense features of
     the specimen, each compared with what the other tilts show of it; one bundle adjustment of all of them
-    is taken where the error to be expected is smaller than without.
+    is taken where the error to be expected is smaller than without. 6. How the beam bends the specimen is
+    fitted with it, and kept where it predicts landmarks left out whole.
 
     Magnification is not refined. A half-turn of the axis mirrors the result and leaves no residual:
     blind, the hand is not determined.
@@ -79,4 +80,4 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     )
 
 
-ALIGN = Stage.of(align, version=2, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
+ALIGN = Stage.of(align, version=3, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
