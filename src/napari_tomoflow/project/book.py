@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -261,11 +261,12 @@ def load_noun(kind: type[N], folder: Path) -> N:
     return load(kind, folder)
 
 
-def missing(kind: type, series: str, from_job: int | None = None) -> str:
-    """Say that a series lacks a noun, and which stage makes it."""
+def missing(kind: type, series: str, from_job: int | None = None, has: Container[str] = ()) -> str:
+    """Say that a series lacks a noun, and which stage makes it, of several the one whose inputs it `has`."""
     from napari_tomoflow.core.stages import STAGES
 
-    makers: Mapping[type, str] = {stage.result: stage.name for stage in reversed(STAGES)}
-    remedy = f"run `tomoflow {makers[kind]}` first" if kind in makers else "make or import one first"
+    makers = [stage for stage in STAGES if stage.result is kind]
+    makers.sort(key=lambda stage: not all(needed.kind.__name__ in has for needed in stage.inputs.values()))
+    remedy = f"run `tomoflow {makers[0].name}` first" if makers else "make or import one first"
     where = f" among the ancestors of job {from_job}" if from_job is not None else ""
     return f"{series} has no finished {kind.__name__}{where}; {remedy}."

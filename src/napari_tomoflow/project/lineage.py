@@ -70,6 +70,10 @@ class Lineage:
         results = reversed(self._of_noun.get((kind, series), []))
         return next((result for result in results if result.job.number != but_job), None)
 
+    def kinds(self, series: str) -> frozenset[str]:
+        """Name the nouns that finished results of a series hold."""
+        return frozenset(kind for kind, name in self._of_noun if name == series)
+
     def in_ancestry(self, kind: str, series: str, job: int) -> Result | None:
         """Find a noun among the results of a job and of all it was made from; the newest wins."""
         for record in self._ancestry(series, job):

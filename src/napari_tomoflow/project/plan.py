@@ -173,7 +173,7 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
         if result is not None:
             found[name] = result.reference(kind)
         elif needed.required:
-            raise MissingError(missing(needed.kind, series, request.from_job))
+            raise MissingError(missing(needed.kind, series, request.from_job, lineage.kinds(series)))
     return found
 
 

@@ -1,0 +1,80 @@
+"""From movies on disk to a tilt series in a project: the commands, and where their results lie."""
+
+import json
+
+import numpy as np
+import pytest
+
+from faults.movie_files import SHAPE, TILTS, make_movies
+from napari_tomoflow.cli.main import main
+from napari_tomoflow.core.model import Movies, TiltSeries
+from napari_tomoflow.core.motion.gain import ORIENTATIONS
+from napari_tomoflow.core.stages import IMPORT
+from napari_tomoflow.core.stages.import_ import ImportParams
+from napari_tomoflow.io.mrc import write_mrc
+from napari_tomoflow.project import Project, run
+from truth.movies import off_px
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Make an empty project."""
+    assert main(["new", str(tmp_path / "P")]) == 0
+    return tmp_path / "P"
+
+
+def test_movies_go_from_files_to_an_aligned_series(project, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    gain = np.clip(rng.normal(1, 0.1, SHAPE), 0.5, 2).astype(np.float32)
+    mdoc, paths = make_movies(tmp_path / "frames", gain=gain, compression="zlib")
+    write_mrc(tmp_path / "gain.mrc", ORIENTATIONS["turned-90"](gain)[None].copy(), 1.0)
+    mdoc.rename(tmp_path / "TS_01.mrc.mdoc")
+    files = ["--mdoc", tmp_path / "TS_01.mrc.mdoc", "--frames", tmp_path / "frames", "--gain", tmp_path / "gain.mrc"]
+    assert main(["import", str(project), *map(str, files), "--cs-mm", "2.7", "--amplitude-contrast", "0.07"]) == 0
+    capsys.readouterr()
+    assert main(["motion", str(project), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert "turned-270" in json.dumps(summary)
+    opened = Project.open(project)
+    assert opened.series() == ("TS_01",)
+    movies, series = (opened.load(kind, "TS_01") for kind in (Movies, TiltSeries))
+    np.testing.assert_allclose(series.tilt_deg, TILTS)
+    assert (series.pixel_ang, series.axis_deg, series.images.shape) == (2.0, 85.0, (5, *SHAPE))
+    np.testing.assert_array_equal(series.order, np.arange(5))
+    np.testing.assert_array_equal(series.dose_before_e_ang2, movies.dose_before_e_ang2)
+    assert max(off_px(series, tilt, path) for tilt, path in enumerate(paths)) <= 0.3
+    folder = opened.find(TiltSeries, "TS_01")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "motion.png", "quality.json", "stack.mrc", "stack_even.mrc", "stack_odd.mrc", "tilt_series.star",
+    ]  # fmt: skip
+    np.testing.assert_allclose(series.halves[0][2] + series.halves[1][2], series.images[2], rtol=1e-4, atol=1e-2)
+    assert not list(opened.find(Movies, "TS_01").glob("*.mrc")), "raw frames are referred to, not copied"
+
+
+def test_a_stage_that_wants_images_says_that_motion_comes_first(project, tmp_path, capsys):
+    mdoc, _ = make_movies(tmp_path / "frames")
+    assert main(["import", str(project), str(mdoc)]) == 0
+    capsys.readouterr()
+    assert main(["align", str(project)]) == 2
+    assert "TS_01 has no finished TiltSeries" in (said := capsys.readouterr().err)
+    assert "run `tomoflow motion` first" in said
+
+
+def test_each_tilt_may_have_an_mdoc_of_its_own(project, tmp_path):
+    mdoc, _ = make_movies(tmp_path / "frames")
+    head, *sections = mdoc.read_text().split("[ZValue")
+    mdoc.unlink()
+    (tmp_path / "mdocs").mkdir()
+    for number, section in enumerate(sections):
+        (tmp_path / "mdocs" / f"tilt_{number}.mdoc").write_text(f"{head}[ZValue{section}")
+    params = ImportParams(frames=tmp_path / "frames", name="mine")
+    record = run(Project.open(project), IMPORT, params, sources=[tmp_path / "mdocs"])
+    assert record.status == "done"
+    movies = Project.open(project).load(Movies, "mine")
+    np.testing.assert_allclose(movies.tilt_deg, TILTS)
+    assert movies.images.stacks[0].path.name == "TS_01_000_-20.0.tif"
+
+
+def test_frames_without_an_mdoc_ask_for_one(project, tmp_path, capsys):
+    assert main(["import", str(project), "--frames", str(tmp_path)]) == 2
+    assert "give --mdoc FILE as well" in capsys.readouterr().err

@@ -1,0 +1,118 @@
+"""Movies in files: names, formats, pixel sizes, and a star file that finds them again."""
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from faults.movie_files import SHAPE, make_movies, write_frames
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Frames, Movies
+from napari_tomoflow.io import frame_stacks
+from napari_tomoflow.io.frame_stacks import open_frames, open_gain
+from napari_tomoflow.io.mdoc import read_mdoc
+from napari_tomoflow.io.movies import read_movies, series_name
+from napari_tomoflow.io.mrc import write_mrc
+from napari_tomoflow.io.results import load, save
+from napari_tomoflow.io.star import read_star
+
+
+def counts(n_frames=6, shape=(64, 96), seed=0):
+    return np.random.default_rng(seed).poisson(3.0, (n_frames, *shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [(".mrc", {}), (".tif", {}), (".tif", {"compression": "lzw"}), (".tiff", {"compression": "zlib"})],
+)
+def test_frames_are_read_alike_from_every_format(tmp_path, ending, options):
+    frames = counts()
+    write_frames(tmp_path / f"a{ending}", frames, **options)
+    np.testing.assert_array_equal(open_frames(tmp_path / f"a{ending}")[:], frames)
+
+
+def test_the_many_frames_of_an_eer_movie_are_read_as_ten_sums_that_lose_nothing(tmp_path):
+    frames = (counts(97) > 5).astype(np.uint8)
+    write_frames(tmp_path / "a.tif", frames)
+    (tmp_path / "a.tif").rename(tmp_path / "a.eer")
+    opened = open_frames(tmp_path / "a.eer")
+    assert opened.shape == (10, 64, 96)
+    np.testing.assert_array_equal(opened[:].sum(axis=0), frames.sum(axis=0))
+    np.testing.assert_array_equal(opened[0], frames[:10].sum(axis=0))
+
+
+def test_an_eer_movie_nothing_can_decode_is_refused_with_the_remedy(tmp_path, monkeypatch):
+    write_frames(tmp_path / "a.tif", counts())
+    (tmp_path / "a.tif").rename(tmp_path / "a.eer")
+    monkeypatch.setattr(imagecodecs.EER, "available", False)
+    with pytest.raises(DataError, match=r"a.eer is an EER movie, .* install a newer imagecodecs, or convert"):
+        frame_stacks.open_frames(tmp_path / "a.eer")
+
+
+def test_a_gain_that_frames_are_divided_by_is_turned_into_one_they_are_multiplied_with(tmp_path):
+    gain = np.random.default_rng(1).uniform(0.5, 2, (64, 96)).astype(np.float32)
+    gain[3, 4] = 0
+    tifffile.imwrite(tmp_path / "x.tif", gain[::-1])
+    (tmp_path / "x.tif").rename(tmp_path / "x.gain")
+    opened = open_gain(tmp_path / "x.gain")[:]
+    assert np.isinf(opened[3, 4])
+    np.testing.assert_allclose(1 / opened, gain, rtol=1e-6)
+
+
+def test_a_series_is_named_after_its_mdoc_without_the_ending_of_the_stack(tmp_path):
+    for name in ("TS_01.mdoc", "TS_01.mrc.mdoc", "TS_01.st.mdoc", "TS_01.tif.mdoc"):
+        assert series_name(tmp_path / name) == "TS_01"
+
+
+def test_an_mdoc_says_which_file_holds_the_frames_of_a_tilt_whatever_system_wrote_it(shared_data, tmp_path):
+    mdoc = read_mdoc(shared_data("parsers/mdocfile/tilt_series.mdoc"))
+    assert mdoc.frame_files[:2] == ("TS_01_000_0.0.mrc", "TS_01_001_3.0.mrc")
+    assert mdoc.rows(np.array([1, 0])).frame_files == mdoc.frame_files[1::-1]
+    own, _ = make_movies(tmp_path)
+    own.write_text(own.read_text().replace("D:\\DATA\\frames\\", "/data/frames/"))
+    assert read_mdoc(own).frame_files[0] == "TS_01_000_-20.0.tif"
+
+
+def test_frames_twice_as_fine_as_the_images_of_the_mdoc_have_half_their_pixel(tmp_path):
+    mdoc, _ = make_movies(tmp_path)
+    ny, nx = SHAPE
+    mdoc.write_text(mdoc.read_text().replace(f"ImageSize = {nx} {ny}", f"ImageSize = {nx // 2} {ny // 2}"))
+    recorded = read_movies(mdoc)
+    assert recorded.pixel_ang == 1.0
+    assert any("1 Å each" in note for note in recorded.notes)
+    mdoc.write_text(mdoc.read_text().replace(f"ImageSize = {nx // 2} {ny // 2}", "ImageSize = 100 100"))
+    assert read_movies(mdoc).pixel_ang is None
+
+
+def test_movies_are_found_again_by_their_star_file_with_gain_and_gaps(tmp_path):
+    write_frames(tmp_path / "a.tif", counts(), compression="lzw")
+    write_mrc(tmp_path / "gain.mrc", np.full((1, 96, 64), 1.5, np.float32), 1.0)
+    images = Frames(
+        (open_frames(tmp_path / "a.tif"), np.empty((0, 64, 96)), counts(3)), open_gain(tmp_path / "gain.mrc"),
+        {1: "b.tif does not exist"},
+    )  # fmt: skip
+    movies = Movies(
+        name="017", images=images, tilt_deg=[-3.0, 0.0, 3.0], pixel_ang=1.5, axis_deg=85.0, kept=[True, False, True],
+        excluded_because=("", "b.tif does not exist", ""), dose_of_tilt_e_ang2=3.0, quality={"n_tilts": 3},
+    )  # fmt: skip
+    assert save(movies, tmp_path / "job") == {"Movies": "movies.star"}
+    tilts = read_star(tmp_path / "job" / "movies.star")["tilts"]
+    assert list(tilts["rlnMicrographMovieName"]) == ["../a.tif", "none", "frames_002.mrc"]
+    assert list(tilts["rlnTomoTiltMovieFrameCount"]) == [6, 0, 3]
+    (tmp_path / "job").rename(tmp_path / "job2")
+    again = load(Movies, tmp_path / "job2")
+    assert (again.name, again.axis_deg, again.images.absent) == ("017", 85.0, {1: "b.tif does not exist"})
+    assert [stack.shape for stack in again.images.stacks] == [(6, 64, 96), (0, 64, 96), (3, 64, 96)]
+    np.testing.assert_array_equal(np.asarray(again.images), np.asarray(images))
+    assert (again.gain[:] == 1.5).all()
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(DataError, match=r"refers to the movie .*a\.tif, which is not there"):
+        load(Movies, tmp_path / "job2")
+
+
+def test_the_sums_of_frames_can_be_cut_like_any_array():
+    stacks = tuple(counts(seed=seed) for seed in range(4))
+    frames = Frames(stacks)
+    whole = np.stack([stack.sum(axis=0, dtype=np.float32) for stack in stacks])
+    for key in (2, -1, slice(1, 3), np.array([3, 0]), (slice(None), 5), (1, slice(2, 9), 4), slice(2, 2)):
+        np.testing.assert_array_equal(frames[key], whole[key])
