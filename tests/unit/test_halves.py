@@ -33,6 +33,18 @@ def test_halves_are_what_every_other_tilt_gives():
     assert tomogram.quality["halves"] == "odd and even tilts"
 
 
+def test_halves_of_frames_are_what_their_sums_alone_give():
+    halves = RNG.normal(50, 5, (2, *IMAGES.shape)).astype(np.float32)
+    series = a_series(images=halves.sum(axis=0), halves=(halves[0], halves[1]))
+    tomogram = reconstruct(series, params=SMALL.replace(halves="frames"))
+    np.testing.assert_array_equal(tomogram.volume, reconstruct(a_series(images=series.images), params=SMALL).volume)
+    for half, images in zip(tomogram.halves, halves, strict=True):
+        np.testing.assert_array_equal(half, reconstruct(a_series(images=images), params=SMALL).volume)
+    assert tomogram.quality["halves"] == "odd and even frames"
+    with pytest.raises(DataError, match="TS has no sums of odd and even frames; import its movies and run motion"):
+        reconstruct(a_series(), params=SMALL.replace(halves="frames"))
+
+
 def test_halves_of_noise_do_not_agree_and_equal_ones_do():
     noise = RNG.normal(size=(2, 24, 60, 70))
     assert np.abs(agreement(*noise, 10.0)["fsc"][4:]).max() < 0.2

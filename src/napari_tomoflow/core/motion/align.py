@@ -12,11 +12,11 @@ from napari_tomoflow.core.ops.peaks import find_peak
 Floats = NDArray[np.float64]
 
 _ROUNDS = 15
-_SETTLED_PX = 0.02
+_SETTLED_PX = 0.05
 _COARSE_FIRST = 4.0
 """The first rounds use a B factor larger by so much: they find the way, the others the place."""
 
-_COARSE_ROUNDS = 3
+_COARSE_ROUNDS = 2
 _NARROW_PX = 8
 
 

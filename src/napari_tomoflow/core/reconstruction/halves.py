@@ -1,9 +1,10 @@
-"""Two tomograms from halves of the tilts, and how far they agree."""
+"""Two tomograms from halves of the data, and how far they agree."""
 
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from operator import add
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,19 @@ _BOXES_ACROSS = 3
 _SMALLEST_BOX_PX = 8
 
 
+def halves_of(setting: Setting, of: Literal["none", "tilts", "frames"]) -> tuple[Setting, ...]:
+    """Split the data as asked: into none, or two.
+
+    Raises
+    ------
+    DataError
+        Too few tilts, or nobody has summed the odd and the even frames.
+    """
+    if of == "none":
+        return ()
+    return odd_and_even(setting) if of == "tilts" else _frame_halves(setting)
+
+
 def odd_and_even(setting: Setting) -> tuple[Setting, Setting]:
     """Split the tilts in use, every other one in the order of their angles."""
     if len(setting.tilts) < 4:
@@ -27,7 +41,21 @@ def odd_and_even(setting: Setting) -> tuple[Setting, Setting]:
     return setting.only(np.sort(by_angle[0::2])), setting.only(np.sort(by_angle[1::2]))
 
 
-def agreement(half1: NDArray[Any], half2: NDArray[Any], voxel_ang: float) -> dict[str, Any]:
+def _frame_halves(setting: Setting) -> tuple[Setting, Setting]:
+    """Take the sums of odd and of even frames for images."""
+    series = setting.series
+    if series.halves is None:
+        raise DataError(
+            f"{series.name} has no sums of odd and even frames; import its movies and run motion, "
+            "or ask for halves of the tilts."
+        )
+    odd, even = (replace(setting, series=series.replace(images=half, halves=None)) for half in series.halves)
+    return odd, even
+
+
+def agreement(
+    half1: NDArray[Any], half2: NDArray[Any], voxel_ang: float, of: Literal["tilts", "frames"] = "tilts"
+) -> dict[str, Any]:
     """Correlate two tomograms shell by shell, pooled over up to nine boxes spread over the field.
 
     Returns
@@ -51,7 +79,7 @@ def agreement(half1: NDArray[Any], half2: NDArray[Any], voxel_ang: float) -> dic
 
     places = product(_starts(ny, box), _starts(nx, box))
     sums = reduce(add, (shell_sums(windowed(half1, *place), windowed(half2, *place)) for place in places))
-    return {"halves": "odd and even tilts", **_curve(sums, voxel_ang)}
+    return {"halves": f"odd and even {of}", **_curve(sums, voxel_ang)}
 
 
 def _curve(sums: ShellSums, voxel_ang: float) -> dict[str, Any]:

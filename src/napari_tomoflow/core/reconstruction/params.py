@@ -87,8 +87,10 @@ class ReconstructParams(Params):
     deconvolve_falloff: float = param(
         1.0, low=0, high=100, expert=True, help="How fast the assumed signal falls towards fine detail."
     )
-    halves: Literal["none", "tilts"] = param(
-        "none", help="Also reconstruct odd and even tilts alone, to measure the resolution and to denoise."
+    halves: Literal["none", "tilts", "frames"] = param(
+        "none",
+        help="Also reconstruct odd and even tilts alone, or all tilts from odd and from even frames, "
+        "to measure the resolution and to denoise.",
     )
     iterations: int | None = param(
         None,

@@ -59,11 +59,11 @@ def reconstruct(
     reconstructions of every other tilt predict the remaining images best.
     """
     from napari_tomoflow.core.reconstruction.density_store import DensityStore, stored_per_density
-    from napari_tomoflow.core.reconstruction.halves import agreement, odd_and_even
+    from napari_tomoflow.core.reconstruction.halves import agreement, halves_of
     from napari_tomoflow.core.reconstruction.setting import Setting
 
     setting = Setting.of(series, alignment or Alignment.nominal(series), params, ctf)
-    settings = [setting, *odd_and_even(setting)] if params.halves == "tilts" else [setting]
+    settings = [setting, *halves_of(setting, params.halves)]
     stores: list[DensityStore] = []
     quality: dict[str, Any] = {}
     for number, (name, each) in enumerate(zip(_VOLUMES, settings, strict=False)):
@@ -76,8 +76,8 @@ def reconstruct(
         quality = quality or _quality(setting, params, stores[0], solution)
         del solution  # its lines make room for the next one's
     volume, *halves = (store.volume for store in stores)
-    if halves:
-        quality |= agreement(halves[0], halves[1], setting.voxel_ang)
+    if params.halves != "none":
+        quality |= agreement(halves[0], halves[1], setting.voxel_ang, params.halves)
     return Tomogram(
         name=series.name,
         volume=volume,
