@@ -53,7 +53,9 @@ class SimulateParams(Params):
     cs_mm: float = param(2.7, unit="mm", low=0, high=10, expert=True, help="Spherical aberration.")
     amplitude_contrast: float = param(0.07, low=0, high=1, expert=True, help="Fraction of amplitude contrast.")
     damage: DoseModel = param("grant-grigorieff", expert=True, help="How exposure fades the finer detail.")
-    envelope_b_ang2: float = param(0.0, low=0, high=1e5, expert=True, help="B-factor of the microscope's envelope, Å².")
+    envelope_b_ang2: float = param(
+        0.0, unit="Å²", low=0, high=1e5, expert=True, help="B-factor of the microscope's envelope."
+    )
     mtf_at_nyquist: float = param(1.0, low=0.01, high=1, expert=True, help="Detector response at Nyquist; 1 is ideal.")
     free_path_nm: float = param(
         300.0, unit="nm", low=10, high=1e6, expert=True, help="Mean free path in ice of the electrons counted."
