@@ -31,7 +31,7 @@ from napari_tomoflow.core.alignment.bundle_robust import (
 )
 from napari_tomoflow.core.alignment.bundle_used import Used
 from napari_tomoflow.core.model import Alignment
-from napari_tomoflow.core.report import Report, silent, watched
+from napari_tomoflow.core.report import Report, part, silent
 
 __all__ = ["Bundle", "Rejected", "StandardErrors", "choose_model", "solve_bundle"]
 
@@ -40,7 +40,9 @@ _STIFF_ROUNDS = 5
 _OUTLYING = 3.0  # spreads at which the loss by which models are compared stops growing
 
 
-def solve_bundle(observations: Observations, start: Alignment, model: BundleModel = BundleModel()) -> Bundle:
+def solve_bundle(
+    observations: Observations, start: Alignment, model: BundleModel = BundleModel(), report: Report = silent
+) -> Bundle:
     """Find the geometry and the points that best explain where the points were seen.
 
     Parameters
@@ -51,6 +53,7 @@ def solve_bundle(observations: Observations, start: Alignment, model: BundleMode
         and mean magnification are kept (see `bundle_model` on the gauge). Tilts not kept are left out.
     model : BundleModel
         Which parameters are free.
+    report
 
     Raises
     ------
@@ -61,20 +64,23 @@ def solve_bundle(observations: Observations, start: Alignment, model: BundleMode
     problem = used.problem(observations, start, model)
     # Matrices this small are solved sooner by one thread than divided among several, far sooner on a busy machine.
     with threadpool_limits(1, "blas"):
-        solution = _solve(used, problem, observations, start, model)
+        solution = _solve(used, problem, observations, start, model, report)
         require_width(solution)
         normal = problem.normal(solution.fit, solution.weight, solution.noise_ang)
         require_determined(problem, normal, np.flatnonzero(used.tilts))
         return Outcome(observations, start, used, problem, solution, normal).bundle()
 
 
-def _solve(used: Used, problem: Problem, observations: Observations, start: Alignment, model: BundleModel) -> Solution:
+def _solve(
+    used: Used, problem: Problem, observations: Observations, start: Alignment, model: BundleModel, report: Report
+) -> Solution:
     if not model.robust:
-        return solve(problem, None)
+        return solve(problem, None, report=report)
     # Where few points are seen, a free model bends to an outlier; a stiff one shows it up first. One spread
     # for all tilts shows up a tilt where all is wrong.
-    stiff = solve(used.problem(observations, start, _STIFF), start.n_tilts, rounds=_STIFF_ROUNDS)
-    return solve(problem, model.robust_tilts, stiff.weight)
+    stiff_problem = used.problem(observations, start, _STIFF)
+    stiff = solve(stiff_problem, start.n_tilts, rounds=_STIFF_ROUNDS, report=part(report, 0, 2))
+    return solve(problem, model.robust_tilts, stiff.weight, report=part(report, 1, 2))
 
 
 def choose_model(
@@ -100,7 +106,9 @@ def choose_model(
     tilt exceeds that of the best model by no more than one standard error of the difference, taken
     over tilts because errors within one tilt go together.
     """
-    bundles = [solve_bundle(observations, start, model) for model in watched(ladder, report, "Choosing what is free")]
+    bundles = [
+        solve_bundle(observations, start, model, part(report, index, len(ladder))) for index, model in enumerate(ladder)
+    ]
     leave_out = np.stack([bundle.leave_out_ang_yx for bundle in bundles])
     common = np.isfinite(leave_out).all(axis=(0, 2))
     length = np.linalg.norm(leave_out[:, common], axis=2)

@@ -22,6 +22,7 @@ from napari_tomoflow.core.alignment.bundle_model import (
     derivatives_by_theta,
 )
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.report import Report, silent, watched
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -220,7 +221,11 @@ class Problem:
 
 
 def solve(
-    problem: Problem, robust_tilts: int | None, weight: Floats | None = None, rounds: int = _MAX_ROUNDS
+    problem: Problem,
+    robust_tilts: int | None,
+    weight: Floats | None = None,
+    rounds: int = _MAX_ROUNDS,
+    report: Report = silent,
 ) -> Solution:
     """Minimise the squares; with `robust_tilts`, weigh observations by that many neighbouring tilts.
 
@@ -233,7 +238,7 @@ def solve(
     fit = problem.fit(np.zeros(problem.parameters.basis.shape[2]), weight)
     noise = vector_spread(np.hypot(*fit.residual_ang.T))
     spread = np.full(len(weight), noise)
-    for turn in range(_MAX_ROUNDS):
+    for turn in watched(range(rounds), report, "Solving"):
         fit, normal = _descend(problem, fit, weight, noise)
         length = surprise(fit.residual_ang, problem.hat(fit, normal), weight)
         before, noise_before = weight, noise

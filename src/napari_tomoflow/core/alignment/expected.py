@@ -2,7 +2,8 @@
 
 What an alignment does not know is told as *spreads*: changes of θ (`bundle_model`), each one standard
 deviation large and independent of the others. They are followed to points all over the specimen, and
-what a motion of the specimen as a whole would undo is no error and is taken out.
+what a motion of the specimen as a whole would undo is no error and is taken out. Errors that go together
+from tilt to tilt are not told by any one solution; they are told by two that differ (`difference_ang`).
 
 Legend: N tilts, P points, S spreads.
 """
@@ -43,13 +44,30 @@ def expected_error_ang(alignment: Alignment, spreads: Floats, size_ang_zyx: tupl
         Of the specimen, about the origin.
     """
     kept = np.flatnonzero(alignment.kept & np.isfinite(spreads).all(axis=(1, 2)))
-    points_xyz = np.random.default_rng(_SEED).uniform(-0.5, 0.5, (_POINTS, 3)) * np.asarray(size_ang_zyx)[::-1]
+    points_xyz = _points_within(size_ang_zyx)
     theta = theta_of(alignment)
     tilt, point = np.repeat(kept, _POINTS), np.tile(np.arange(_POINTS), len(kept))
     by_theta = derivatives_by_theta(theta, Views.at(theta), tilt, points_xyz[point])
     moved = (by_theta.reshape(len(kept), -1, N_COLUMNS) @ spreads[kept]).reshape(-1, spreads.shape[2])
-    rigid = np.linalg.qr(_rigid_motions(alignment.rotations[tilt, :2], points_xyz[point]))[0]
-    left = moved - rigid @ (rigid.T @ moved)
+    left = _without_motion(moved, alignment.rotations[tilt, :2], points_xyz[point])
+    return float(np.sqrt(np.sum(left**2) / len(tilt)))
+
+
+def difference_ang(first: Alignment, second: Alignment, size_ang_zyx: tuple[float, float, float]) -> float:
+    """Return the root mean square distance of what two alignments that differ little predict, Å.
+
+    Parameters
+    ----------
+    first, second : Alignment
+        Compared over the tilts that both keep; what a motion of the specimen would undo is taken out.
+    size_ang_zyx : tuple of float
+        Of the specimen, about the origin.
+    """
+    kept = np.flatnonzero(first.kept & second.kept)
+    points_xyz = _points_within(size_ang_zyx)
+    apart_yx = (first.project(points_xyz[:, ::-1])[0] - second.project(points_xyz[:, ::-1])[0])[kept]
+    tilt, point = np.repeat(kept, _POINTS), np.tile(np.arange(_POINTS), len(kept))
+    left = _without_motion(apart_yx[..., ::-1].reshape(-1, 1), first.rotations[tilt, :2], points_xyz[point])
     return float(np.sqrt(np.sum(left**2) / len(tilt)))
 
 
@@ -68,6 +86,18 @@ def spreads_without_landmarks(alignment: Alignment, axis_error_deg: float) -> Fl
     spreads[each, TILT, 3 * n + each] = np.deg2rad(_TILT_ERROR_DEG)
     spreads[:, AXIS, 4 * n] = np.deg2rad(axis_error_deg)
     return spreads
+
+
+def _points_within(size_ang_zyx: tuple[float, float, float]) -> Floats:
+    """Draw points of the specimen, always the same ones: float64[P, 3], xyz."""
+    shares = np.random.default_rng(_SEED).uniform(-0.5, 0.5, (_POINTS, 3))
+    return np.asarray(shares * np.asarray(size_ang_zyx)[::-1], np.float64)
+
+
+def _without_motion(moved: Floats, rotations: Floats, points_xyz: Floats) -> Floats:
+    """Take out of columns of moves (u, v), one pair of rows per point, what motions of the specimen explain."""
+    rigid = np.linalg.qr(_rigid_motions(rotations, points_xyz))[0]
+    return np.asarray(moved - rigid @ (rigid.T @ moved))
 
 
 def _rigid_motions(rotations: Floats, points_xyz: Floats) -> Floats:

@@ -3,13 +3,15 @@
 Features are measured and the geometry is solved for in turns, each round looking less far than the one before.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
-from napari_tomoflow.core.alignment.bundle_model import LADDER, Observations
+from napari_tomoflow.core.alignment.bundle_model import LADDER, BundleModel, Observations
 from napari_tomoflow.core.alignment.prepare import WorkStack, prepare
 from napari_tomoflow.core.alignment.selection import select_features
 from napari_tomoflow.core.alignment.sighting import Sightings, sight, whitened
@@ -45,19 +47,31 @@ _LEAST_SHARE = 0.4
 _LEAST_TILTS = 8
 _LEAST_FEATURES = 6
 
-_OVERSHOOT = 0.7
-"""Balls put together with a wrong axis agree with it and hide nearly half of its error."""
+_OVERSHOOT = 1.0
+"""Balls put together with a wrong geometry agree with it and hide about half of an error that many tilts share."""
+
+_DRIFT_DEGREE = 4
+"""Polynomials over the tilt angle up to this degree are the part of the shifts that tilts share."""
 
 _MODELS = LADDER[:3]
 """Models whose parameters an alignment can hold: no magnification."""
 
 
 class _Round(NamedTuple):
-    """How far around their predictions features are looked for, whether they are chosen anew, and what is free."""
+    """How far around their predictions features are looked for, whether they are chosen anew, and if steps grow."""
 
     reach_px: int
     anew: bool
     overshoot: bool
+
+
+class _Solved(NamedTuple):
+    """What was seen last and what follows from it, with the geometry it was seen with."""
+
+    observations: Observations
+    bundle: Bundle
+    before: Alignment
+    halves: tuple[Alignment, Alignment] | None
 
 
 _ROUNDS = (
@@ -98,8 +112,8 @@ def align_with_features(
     -----
     After EMAN2's landmarks [1]_: dense places of a preliminary tomogram are reconstructed one by one and
     compared with every image. Here the image compared takes no part in the reconstruction, all places go
-    to one bundle adjustment, and the step of the axis is lengthened, because a reconstruction made with a
-    wrong axis agrees with the images it was made from.
+    to one bundle adjustment, and the steps of the axis and of the slow drift along the series are lengthened,
+    because a reconstruction made with a wrong geometry agrees with the images it was made from.
 
     References
     ----------
@@ -117,34 +131,55 @@ def align_with_features(
         # The features do not determine the geometry; the start stands.
         solved = None
     report(1, 1, "Features followed")
-    return None if solved is None else tracked("feature", *solved, start, 2.0 * _RADIUS_PX * stack.pixel_ang)
+    if solved is None:
+        return None
+    found = tracked("feature", solved.observations, solved.bundle, start, 2.0 * _RADIUS_PX * stack.pixel_ang)
+    return replace(found, before=solved.before, halves=solved.halves)
 
 
-def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report) -> tuple[Observations, Bundle] | None:
+def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report) -> _Solved | None:
     """Measure and solve in turns; None where there are too few features."""
     coarse = whitened(stack.binned(_SELECTION_BINNING), _SELECTION_HIGHPASS_PX)
     images = whitened(stack, _HIGHPASS_PX)
-    alignment, points = start, np.zeros((0, 3))
+    alignment = before = start
+    points = np.zeros((0, 3))
     for index, one in enumerate(_ROUNDS):
         share = part(report, index, len(_ROUNDS) + 1)
-        used = _of_tilts(alignment, stack.tilts)
+        before, used = alignment, _of_tilts(alignment, stack.tilts)
         if one.anew:
             share(0, 1, "Choosing features")
             points = select_features(coarse, used, depth_ang, _APART_OF_FIELD * stack.field_ang, _MOST)
-        found = sight(images, used, points, _RADIUS_PX, one.reach_px, share)
+        found = sight(images, used, points, _RADIUS_PX, one.reach_px, part(share, 0, 2))
         believed = _believed(found)
         if len(believed) < _LEAST_FEATURES:
             return None
         observations = _observations(found, believed, stack.tilts)
         # Only the axis is handed on, lest the tilt angles walk off round by round.
-        bundle = solve_bundle(observations, start.replace(axis_deg=alignment.axis_deg))
+        bundle = solve_bundle(observations, start.replace(axis_deg=alignment.axis_deg), report=part(share, 1, 2))
         alignment = completed(bundle, start)
         if one.overshoot:
-            alignment = _overshot(alignment, used.axis_deg, stack.tilts)
+            alignment = _overshot(alignment, used, stack.tilts)
         points = _moved(points, believed, bundle.points_ang_zyx)
-    report(len(_ROUNDS), len(_ROUNDS) + 1, "Choosing what is free")
-    _, bundle = choose_model(observations, start.replace(axis_deg=alignment.axis_deg), _MODELS)
-    return observations, bundle
+    last = part(report, len(_ROUNDS), len(_ROUNDS) + 1)
+    turned = start.replace(axis_deg=alignment.axis_deg)
+    model, bundle = choose_model(observations, turned, _MODELS, part(last, 0, 2))
+    return _Solved(observations, bundle, before, _halves(observations, turned, model, part(last, 1, 2)))
+
+
+def _halves(
+    observations: Observations, start: Alignment, model: BundleModel, report: Report
+) -> tuple[Alignment, Alignment] | None:
+    """Solve with every other feature, and with the rest; None where a half does not determine the geometry."""
+
+    def solved(rest: int) -> Alignment:
+        half = observations.point % 2 == rest
+        some = Observations(observations.tilt[half], observations.point[half], observations.position_ang_yx[half])
+        return completed(solve_bundle(some, start, model, part(report, rest, 2)), start)
+
+    try:
+        return solved(0), solved(1)
+    except DataError:
+        return None
 
 
 def _of_tilts(alignment: Alignment, tilts: Ints) -> Alignment:
@@ -177,7 +212,15 @@ def _moved(points: Floats, believed: Ints, solved: Floats) -> Floats:
     return moved
 
 
-def _overshot(alignment: Alignment, before_deg: Floats, tilts: Ints) -> Alignment:
-    """Turn the axis further the way it went."""
-    went_deg = float((alignment.axis_deg[tilts] - before_deg).mean())
-    return alignment.replace(axis_deg=alignment.axis_deg + _OVERSHOOT * went_deg)
+def _overshot(alignment: Alignment, before: Alignment, tilts: Ints) -> Alignment:
+    """Go further the way the axis and the slow drift of the shifts went; what single tilts did is no bias."""
+    went_deg = float((alignment.axis_deg[tilts] - before.axis_deg).mean())
+    went_ang_yx = alignment.shift_ang_yx[tilts] - before.shift_ang_yx
+    # A motion of the whole specimen goes on by itself.
+    views = before.rotations[:, [1, 0]].reshape(-1, 3)
+    moved_xyz = np.linalg.lstsq(views, went_ang_yx.ravel())[0]
+    went_ang_yx -= (views @ moved_xyz).reshape(-1, 2)
+    slow = legendre.legvander(before.tilt_deg / np.abs(before.tilt_deg).max(), _DRIFT_DEGREE)
+    shifts_ang_yx = np.array(alignment.shift_ang_yx)
+    shifts_ang_yx[tilts] += _OVERSHOOT * slow @ np.linalg.lstsq(slow, went_ang_yx)[0]
+    return alignment.replace(axis_deg=alignment.axis_deg + _OVERSHOOT * went_deg, shift_ang_yx=shifts_ang_yx)

@@ -101,7 +101,7 @@ def _solve(
         if done < _ROUNDS_OF_SEARCH:
             points = make_beads(detections, alignment, depth_ang, radius_ang, diameter_ang, share)
         observations, points = observe(points, detections, alignment, radius_ang, diameter_ang, half_field_ang)
-        bundle = solve_bundle(observations, alignment)
+        bundle = solve_bundle(observations, alignment, report=share)
         points = bundle.points_ang_zyx[np.isfinite(bundle.points_ang_zyx).all(axis=1)]
         alignment = completed(bundle, start)
     observations, _ = observe(points, detections, alignment, radii_ang[-1], diameter_ang, half_field_ang)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.bending import bend
 from napari_tomoflow.core.alignment.course import Course
-from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_without_landmarks
 from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
@@ -27,6 +26,13 @@ from napari_tomoflow.core.report import Report, part
 _NOUNS = {"gold": "beads", "feature": "features", "patch": "patches"}
 
 _TOO_FEW = "not enough that can be followed"
+
+_BLIND_TO = {
+    "images": "errors of the common axis and of the tilt angles, and drifts all tilts share",
+    "gold": "motions of beads that go together, as the beam bends the specimen between them",
+    "feature": "part of a drift that tilts share, because features are compared with what the other tilts show",
+    "patch": "errors of the tilt angles, and drifts all tilts share",
+}
 
 _FAILED_PX = 3.0
 """An alignment expected to be further off than this is not to be trusted."""
@@ -97,9 +103,16 @@ class LandmarkChoice:
 
     def warnings(self, pixel_ang: float) -> list[str]:
         """Say in sentences what a person should look at."""
-        if self.expected_ang <= _FAILED_PX * pixel_ang:
-            return []
-        return [f"Do not trust this alignment: its expected error is {self.expected_ang / pixel_ang:.1f} px."]
+        if self.expected_ang > _FAILED_PX * pixel_ang:
+            return [f"Do not trust this alignment: its expected error is {self.expected_ang / pixel_ang:.1f} px."]
+        if _TOO_FEW in self.declined.values() and self.tracked is None:
+            return ["This alignment may be wrong by more than it expects: no landmarks that confirm it were found."]
+        return []
+
+    @property
+    def blind_to(self) -> str:
+        """What the residual does not show."""
+        return _BLIND_TO[self.tracked.kind if self.tracked else "images"]
 
 
 def refine_with_landmarks(
@@ -124,11 +137,8 @@ def refine_with_landmarks(
     """
     field_ang_yx = tuple(n * series.pixel_ang for n in series.shape_yx)
     thickness_ang = course.slab.thickness_ang if course.slab.seen else _THICKNESS_OF_FIELD * min(field_ang_yx)
-
-    def expected(alignment: Alignment, spreads: NDArray[np.float64]) -> float:
-        return expected_error_ang(alignment, spreads, (thickness_ang, field_ang_yx[0], field_ang_yx[1]))
-
-    without_ang = expected(start, spreads_without_landmarks(start, course.axis_error_deg))
+    size_ang_zyx = (thickness_ang, field_ang_yx[0], field_ang_yx[1])
+    without_ang = expected_error_ang(start, spreads_without_landmarks(start, course.axis_error_deg), size_ang_zyx)
     declined: dict[str, str] = {}
     ways = list(_ways(series, start, course, params))
     for index, (kind, follow) in enumerate(ways):
@@ -136,10 +146,13 @@ def refine_with_landmarks(
         if found is None:
             declined[kind] = _TOO_FEW
             continue
+        with_ang = _error_with(found, size_ang_zyx)
+        # Two alignments that differ by more than the error of one show the error of the other.
+        shown_ang = difference_ang(start, found.alignment, size_ang_zyx)
+        without_ang = max(without_ang, float(np.sqrt(max(shown_ang**2 - with_ang**2, 0.0))))
         bending = "not asked for"
         if params.local:
             found, bending = bend(found, start, series, part(report, 2 * index + 1, 2 * len(ways)))
-        with_ang = expected(found.alignment, found.bundle.spreads)
         if with_ang < without_ang:
             report(1, 1, "Landmarks followed")
             return LandmarkChoice(
@@ -152,6 +165,20 @@ def refine_with_landmarks(
             f"{series.name} cannot be aligned by {params.landmarks}: {reason}; set landmarks to auto to align without."
         )
     return LandmarkChoice(start, None, declined, without_ang, course.axis_error_deg)
+
+
+def _error_with(found: Tracked, size_ang_zyx: tuple[float, float, float]) -> float:
+    """Return the error expected of an alignment by landmarks, Å: what chance makes of it, and the way still to go.
+
+    One solution takes the errors of all observations for independent; those of one landmark in neighbouring
+    tilts are not, and show in how far two halves of the landmarks disagree. Half of that is the error of
+    the mean. A step that was hidden by half is followed by as much again.
+    """
+    chance_ang = expected_error_ang(found.alignment, found.bundle.spreads, size_ang_zyx)
+    if found.halves is not None:
+        chance_ang = max(chance_ang, 0.5 * difference_ang(*found.halves, size_ang_zyx))
+    bias_ang = 0.0 if found.before is None else difference_ang(found.before, found.alignment, size_ang_zyx)
+    return float(np.hypot(chance_ang, bias_ang))
 
 
 def _ways(series: TiltSeries, start: Alignment, course: Course, params: AlignParams) -> Iterator[tuple[str, Follow]]:

@@ -23,6 +23,10 @@ class Tracked:
     observations : Observations
     size_ang : float
         Diameter of the beads, or side of the boxes.
+    before : Alignment, optional
+        Of all tilts, the one that landmarks were last predicted with, where that pulls them towards itself.
+    halves : tuple of two Alignment, optional
+        Of all tilts, each by half of the landmarks.
     """
 
     kind: Kind
@@ -30,6 +34,8 @@ class Tracked:
     bundle: Bundle
     observations: Observations
     size_ang: float
+    before: Alignment | None = None
+    halves: tuple[Alignment, Alignment] | None = None
 
 
 def tracked(kind: Kind, observations: Observations, bundle: Bundle, start: Alignment, size_ang: float) -> Tracked:

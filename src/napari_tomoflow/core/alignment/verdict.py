@@ -27,7 +27,7 @@ _ODD_RESIDUAL_MADS = 4.0
 """A tilt whose residual is this far above the others' is named."""
 
 _FEWEST_PX = 1.0
-"""A disagreement below this many pixels at work harms nothing, however small the others are."""
+"""A disagreement below this many pixels harms nothing, however small the others are."""
 
 _UNCONFIRMED = 0.5
 """A tilt is given up only if held-out matter speaks for it less than this fraction of what it does for others."""
@@ -97,7 +97,7 @@ def describe(
         "residual_nm": _summary(residual_ang / 10.0),
         "residual_px": _summary(residual_ang / series.pixel_ang),
         "residual_ang": _rounded(alignment.residual_ang),
-        "residual_is_blind_to": "errors of the common axis and of the tilt angles, and drifts all tilts share",
+        "residual_is_blind_to": choice.blind_to,
         "correlation_over_noise": round(float(np.mean(steps.height)), 2),
         "held_out_correlation": round(float(np.mean(steps.held_out)), 2),
         "coarse_correlation_over_noise": round(course.placed.mean_height, 2),
@@ -202,7 +202,8 @@ def _warnings(
     residual = alignment.residual_ang
     usual = float(np.nanmedian(residual))
     spread = SD_PER_MAD * float(np.nanmedian(np.abs(residual - usual)))
-    for odd in np.flatnonzero(residual > usual + _ODD_RESIDUAL_MADS * max(spread, 0.1 * usual)):
+    limit = max(usual + _ODD_RESIDUAL_MADS * max(spread, 0.1 * usual), _FEWEST_PX * series.pixel_ang)
+    for odd in np.flatnonzero(residual > limit):
         found.append(f"Tilt {odd} ({alignment.tilt_deg[odd]:.1f}°) disagrees with the others by {residual[odd]:.1f} Å.")
     found += choice.warnings(series.pixel_ang)
     if lost.max() > _FIELD_LOST:
