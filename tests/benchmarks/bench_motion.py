@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [
         f"{given.tilts} tilts × {given.frames} frames × {given.size}²: {wall_s:.1f} s wall, {cpu_s:.1f} s CPU",
         f"{pixels / cpu_s / 1e6:.0f} Mpx per CPU second; path off by {off:.2f} px RMS at worst",
-        f"transforms alone: {least_wall_s:.1f} s wall, {least_cpu_s:.1f} s CPU; {least_cpu_s / cpu_s:.0%} of it reached",
+        f"transforms alone: {least_wall_s:.1f} s wall, {least_cpu_s:.1f} s CPU; {least_cpu_s / cpu_s:.0%} reached",
         f"peak memory {peak_gb:.2f} GB",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

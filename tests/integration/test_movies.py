@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from faults.movie_files import SHAPE, TILTS, make_movies
+from napari_tomoflow.cli import projects
 from napari_tomoflow.cli.main import main
 from napari_tomoflow.core.model import Movies, TiltSeries
 from napari_tomoflow.core.motion.gain import ORIENTATIONS
@@ -78,3 +79,17 @@ def test_each_tilt_may_have_an_mdoc_of_its_own(project, tmp_path):
 def test_frames_without_an_mdoc_ask_for_one(project, tmp_path, capsys):
     assert main(["import", str(project), "--frames", str(tmp_path)]) == 2
     assert "give --mdoc FILE as well" in capsys.readouterr().err
+
+
+def test_run_begins_with_motion_where_there_are_movies_and_only_there(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(projects, "_UNATTENDED", ("motion",))
+    mdoc, _ = make_movies(tmp_path / "frames")
+    write_mrc(tmp_path / "TS_02.mrc", np.random.default_rng(0).normal(9, 1, (3, 32, 32)).astype(np.float32), 8.0)
+    (tmp_path / "TS_02.tlt").write_text("-3\n0\n3\n")
+    assert main(["import", str(project), str(tmp_path / "TS_02.mrc")]) == 0
+    assert main(["run", str(project)]) == 0
+    assert [job.stage for job in Project.open(project).jobs()] == ["import"]
+    assert main(["import", str(project), str(mdoc)]) == 0
+    assert main(["run", str(project)]) == 0
+    last = Project.open(project).jobs()[-1]
+    assert (last.stage, set(last.items)) == ("motion", {"TS_01"})

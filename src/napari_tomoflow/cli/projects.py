@@ -11,16 +11,17 @@ from cyclopts import Parameter
 from napari_tomoflow.cli.exits import Exit
 from napari_tomoflow.cli.jobs import exit_of, print_outcome, run_job
 from napari_tomoflow.cli.stage_command import Request
-from napari_tomoflow.core.stages import STAGES
+from napari_tomoflow.core.model import Movies
+from napari_tomoflow.core.stages import MOTION, STAGES
 
 if TYPE_CHECKING:
-    from napari_tomoflow.project import Cell
+    from napari_tomoflow.project import Cell, Project
 
 _Project = Annotated[Path, Parameter(help="Folder of the project.")]
 _Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 
 # What `run` takes every series through; the other stages start a project or need a decision.
-_UNATTENDED = ("align", "ctf", "reconstruct")
+_UNATTENDED = ("motion", "align", "ctf", "reconstruct")
 _DISPENSABLE = ("ctf",)
 """Stages without whose result the later ones can do."""
 
@@ -73,7 +74,7 @@ def run(
     *,
     workers: Annotated[int, Parameter(show_default=False)] = 1,
 ) -> int:
-    """Take every series through alignment, CTF and reconstruction with default parameters.
+    """Take every series through motion, where there are movies, alignment, CTF and reconstruction.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def run(
     book = Project.open(project)
     worst = Exit.DONE
     for stage in STAGES:
-        if stage.name in _UNATTENDED:
+        if stage.name in _UNATTENDED and (stage is not MOTION or _holds_movies(book)):
             outcome = run_job(book, stage, Request(project, stage.params(), workers=workers))
             print_outcome(book, outcome)
             code = exit_of(outcome)
@@ -95,6 +96,10 @@ def run(
             if worst not in (Exit.DONE, Exit.PARTIAL):
                 break
     return worst
+
+
+def _holds_movies(book: "Project") -> bool:
+    return any(book.find(Movies, name) for name in book.series())
 
 
 def _facts(cell: "Cell") -> dict[str, object]:

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QHBoxLayout, QListWidget, QPushButton, QVBoxLayout, QWidget
 
 _FILTER = (
-    "Stacks of tilt images (*.mrc *.mrcs *.st *.ali *.rec *.map *.tif *.tiff *.dm3 *.dm4 *.star *.gz *.bz2);;"
+    "Stacks of tilt images (*.mrc *.mrcs *.st *.ali *.rec *.map *.tif *.tiff *.dm3 *.dm4 *.star *.mdoc *.gz *.bz2);;"
     "All files (*)"
 )
 

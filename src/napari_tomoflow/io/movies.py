@@ -8,7 +8,7 @@ import numpy as np
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Frames, RawStack
 from napari_tomoflow.core.model.noun import Array
-from napari_tomoflow.io.frame_stacks import open_frames, open_gain
+from napari_tomoflow.io.frame_stacks import EER_SUFFIX, open_frames, open_gain
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
 from napari_tomoflow.io.stacks import STACK_SUFFIXES
 
@@ -60,6 +60,8 @@ def read_movies(path: Path, frames: Path | None = None, gain: Path | None = None
         raise DataError(f"{folder} is no folder; give with --frames the folder of the movies {path.name} names.")
     images = _open_all(path, folder, mdoc.frame_files, None if gain is None else open_gain(gain))
     values, notes = _said_by(mdoc, images)
+    if any(Path(name).suffix.lower() == EER_SUFFIX for name in mdoc.frame_files):
+        notes.append("Rows of EER movies are read bottom to top, as those of TIFF; check the hand of a map once.")
     said_by = {**dict.fromkeys(values, mdoc.source), "frames": str(folder)}
     if gain is not None:
         said_by["gain"] = gain.name

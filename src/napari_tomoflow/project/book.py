@@ -175,7 +175,7 @@ class Project:
         """Load a noun from its newest finished result; big arrays stay on disk."""
         folder = self.find(kind, series, from_job)
         if folder is None:
-            raise MissingError(missing(kind, series, from_job))
+            raise MissingError(missing(kind, series, from_job, self.lineage().kinds(series)))
         return load_noun(kind, folder)
 
     def table(self) -> dict[str, dict[str, Cell]]:

@@ -90,7 +90,10 @@ def motion(
 
 def _read(movies: Movies, tilt: int) -> Any:
     """Read the frames of a tilt into memory."""
-    return np.array(movies.frames(tilt)[:])
+    stored = movies.frames(tilt)[:]
+    frames = np.array(stored)
+    release_pages(stored)
+    return frames
 
 
 def _write(stacks: list[NDArray[Any]], tilt: int, result: "TiltResult | None") -> None:
