@@ -69,6 +69,17 @@ def test_a_gain_the_wrong_way_round_spoils_the_path(recorded):
     assert off_px(motion(movies(marked, gain=gain, dose_of_tilt_e_ang2=24.0), params), 0, path) > 1.0
 
 
+def test_a_pattern_that_no_gain_takes_away_is_warned_of_and_one_that_is_taken_away_is_not():
+    rng = np.random.default_rng(12)
+    gain = uneven_gain(rng, (256, 288))
+    stacks = [movie(rng)[0] / gain for _ in range(4)]
+    left, taken = motion(movies(*stacks)), motion(movies(*stacks, gain=gain))
+    assert left.quality["fixed_pattern"] == pytest.approx(0.1, rel=0.15)
+    assert "share a fixed pattern of 10%" in " ".join(left.quality["warnings"])
+    assert taken.quality["fixed_pattern"] < 0.02
+    assert taken.quality["warnings"] == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_paths_of_faint_tilts_are_found(seed):
     rng = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 """The detector's own marks on frames, gain and defect pixels, and taking them off."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Movies
-from napari_tomoflow.core.motion.gain import ORIENTATIONS, GainVerdict, judge_gain
+from napari_tomoflow.core.motion.gain import ORIENTATIONS, GainVerdict, fixed_pattern, judge_gain
 from napari_tomoflow.core.motion.params import MotionParams
 from napari_tomoflow.core.ops.filters import isolated_pixels, robust_mean_sd
 
@@ -32,25 +32,30 @@ class Detector:
     verdict : GainVerdict or None
         How the gain was judged, None without one.
     hot_pixel_sd : float
+    pattern : float
+        What is left of the detector's pattern after the gain, as a share of the mean.
     """
 
     gain: Image | None
     defects: NDArray[np.bool_]
     verdict: GainVerdict | None
     hot_pixel_sd: float
+    pattern: float = 0.0
 
     @classmethod
     def of(cls, movies: Movies, params: MotionParams) -> "Detector":
         """Judge the gain, and find the defects, by a sample of frames from all over the series."""
-        mean_yx = _sample(movies)
+        means = _sample(movies)
+        mean_yx = np.mean(means, axis=0)
         gain, verdict = _laid_on(movies, mean_yx, params)
         defects = np.zeros(mean_yx.shape, bool)
         if gain is not None:
             defects |= ~np.isfinite(gain) | (gain <= 0)
             gain = np.where(defects, np.float32(1), gain)
-            mean_yx = mean_yx * gain
-        detector = cls(gain, defects, verdict, params.hot_pixel_sd)
-        return cls(gain, detector.defects_in(mean_yx), verdict, params.hot_pixel_sd)
+            means = [mean * gain for mean in means]
+        pattern = fixed_pattern(*means) if len(means) == 2 else 0.0
+        detector = cls(gain, defects, verdict, params.hot_pixel_sd, pattern)
+        return replace(detector, defects=detector.defects_in(np.mean(means, axis=0)))
 
     def defects_in(self, image_yx: Image) -> NDArray[np.bool_]:
         """Add to the known defects the isolated pixels of a sum of corrected frames."""
@@ -88,21 +93,24 @@ class Detector:
         return corrected, len(rows)
 
 
-def _sample(movies: Movies) -> Image:
-    """Return the mean of some frames as recorded, from tilts all over the series."""
+def _sample(movies: Movies) -> list[Image]:
+    """Return means of frames as recorded: of every other one of tilts all over the series, and of those between."""
     tilts = [tilt for tilt in range(movies.n_tilts) if movies.frames(tilt).shape[0]]
     if not tilts:
         raise DataError(f"{movies.name}: no tilt has any frames; give the folder that holds them.")
     tilts = [tilt for tilt in tilts if movies.kept[tilt]] or tilts
     chosen = [tilts[i] for i in np.unique(np.linspace(0, len(tilts) - 1, _SAMPLED_FRAMES).astype(int))]
     each = -(-_SAMPLED_FRAMES // len(chosen))
-    total, count = np.zeros(movies.shape_yx, np.float32), 0
-    for tilt in chosen:
-        frames = movies.frames(tilt)
-        for frame in range(min(each, frames.shape[0])):
-            total += frames[frame]
-            count += 1
-    return np.asarray(total / np.float32(count))
+    means = []
+    for half in (chosen[::2], chosen[1::2]) if len(chosen) > 1 else (chosen,):
+        total, count = np.zeros(movies.shape_yx, np.float32), 0
+        for tilt in half:
+            frames = movies.frames(tilt)
+            for frame in range(min(each, frames.shape[0])):
+                total += frames[frame]
+                count += 1
+        means.append(np.asarray(total / np.float32(count)))
+    return means
 
 
 def _laid_on(movies: Movies, mean_yx: Image, params: MotionParams) -> tuple[Image | None, GainVerdict | None]:

@@ -56,13 +56,13 @@ def judge_gain(gain_yx: Image, mean_yx: Image) -> GainVerdict:
     gain_yx : float32[ny, nx] or float32[nx, ny]
     mean_yx : float32[ny, nx]
     """
-    seen = _fine_structure(mean_yx)
+    seen = fine_structure(mean_yx)
     seen_sd = float(seen.std())
     correlation = {}
     for name, turn in ORIENTATIONS.items():
         turned = turn(gain_yx)
         if turned.shape == mean_yx.shape:
-            fine = _fine_structure(turned)
+            fine = fine_structure(turned)
             norm = float(fine.std()) * seen_sd
             correlation[name] = float(np.mean(fine * seen) / norm) if norm > 0 else 0.0
     best = max(correlation, key=lambda name: abs(correlation[name]))
@@ -73,7 +73,7 @@ def judge_gain(gain_yx: Image, mean_yx: Image) -> GainVerdict:
         warning = "The frames are brighter where the gain is larger, so they are divided by it; check the reference."
         return GainVerdict(best, "divided", correlation, warning)
     as_given = next(iter(correlation))
-    expected = float(_fine_structure(ORIENTATIONS[as_given](gain_yx)).std()) / max(seen_sd, 1e-30)
+    expected = float(fine_structure(ORIENTATIONS[as_given](gain_yx)).std()) / max(seen_sd, 1e-30)
     if expected > 2 * _SIGNIFICANT_SD * noise:
         warning = "The frames show no trace of the gain in any orientation: they have been corrected already, or the "
         return GainVerdict(as_given, "not used", correlation, warning + "reference is of another detector; not used.")
@@ -81,7 +81,7 @@ def judge_gain(gain_yx: Image, mean_yx: Image) -> GainVerdict:
     return GainVerdict(as_given, "multiplied", correlation, warning)
 
 
-def _fine_structure(image_yx: NDArray[Any]) -> Image:
+def fine_structure(image_yx: NDArray[Any]) -> Image:
     """Leave only what differs from pixel to pixel, in units of the mean, outliers drawn in."""
     from scipy.ndimage import uniform_filter
 
@@ -91,3 +91,17 @@ def _fine_structure(image_yx: NDArray[Any]) -> Image:
     limit = np.float32(_SIGNIFICANT_SD * np.median(np.abs(fine)) + 1e-12)
     fine = np.clip(fine, -limit, limit)
     return np.asarray(fine - fine.mean(), np.float32)
+
+
+def fixed_pattern(first_yx: Image, second_yx: Image) -> float:
+    """Measure what two means of corrected frames of different tilts share from pixel to pixel.
+
+    Returns
+    -------
+    float
+        Its standard deviation as a share of the mean; 0 where it does not stand out of the noise.
+    """
+    first, second = fine_structure(first_yx), fine_structure(second_yx)
+    shared = float(np.mean(first * second))
+    noise = float(first.std() * second.std()) * first.size**-0.5
+    return shared**0.5 if shared > _SIGNIFICANT_SD * noise else 0.0
