@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, RawStack
+from napari_tomoflow.core.model import Alignment, Frames, Movies, RawStack
 from napari_tomoflow.core.ops import tilt_scheme
 from napari_tomoflow.core.ops.axis_check import better_axis, shrink
 from napari_tomoflow.core.ops.frame_statistics import unlike_neighbours
@@ -243,3 +243,17 @@ def test_shrinking_keeps_small_images_and_averages_large_ones():
     large = np.repeat(np.repeat(np.arange(12.0, dtype=np.float32).reshape(3, 4), 200, 0), 200, 1)
     assert shrink(large).shape == (100, 133)
     np.testing.assert_array_equal(shrink(large)[16::33, 16::33], np.arange(12).reshape(3, 4))
+
+
+def test_movies_become_movies_and_an_alignment_of_theirs_is_refused():
+    images = Frames(tuple(np.stack([image] * 3) for image in recorded().images))
+    series = import_(recorded(images=images))
+    assert isinstance(series, Movies)
+    assert series.frames(0).shape == (3, 12, 16)
+    with pytest.raises(DataError, match="movies have no alignment yet; import the aligned sums"):
+        import_(recorded(images=images, alignment=Alignment(tilt_deg=TILTS, axis_deg=85.0)))
+
+
+def test_a_gain_nobody_has_read_is_refused_by_name():
+    with pytest.raises(DataError, match=r"was opened without gain 'gain\.mrc'"):
+        import_(recorded(), ImportParams(gain=Path("gain.mrc")))

@@ -12,7 +12,8 @@ from napari_tomoflow.cli.exits import Exit
 from napari_tomoflow.cli.jobs import exit_of, print_outcome, run_job
 from napari_tomoflow.cli.stage_command import Request
 from napari_tomoflow.core.model import Movies
-from napari_tomoflow.core.stages import MOTION, STAGES
+from napari_tomoflow.core.stages import STAGES
+from napari_tomoflow.core.stages.motion import MOTION
 
 if TYPE_CHECKING:
     from napari_tomoflow.project import Cell, Project

@@ -102,14 +102,13 @@ def import_(recorded: RawStack, params: ImportParams = ImportParams(), report: R
         The pixel size or the angles are missing, counts differ, or pixels are not numbers.
     """
     _check_files_were_read(recorded, params)
-    if isinstance(recorded.images, Frames) and recorded.alignment is not None:
-        raise DataError(f"{recorded.source}: movies have no alignment yet; import the aligned sums as a stack instead.")
     pixel_ang, tilt_deg = _require(recorded, params)
     order, dose_of, dose_before, dose_warnings = _exposure(recorded, params, tilt_deg)
     optics, optics_warnings = _optics(recorded, params)
-    given: dict[str, Any] = {"name": params.name or recorded.name, "images": recorded.images}
-    series = (Movies if isinstance(recorded.images, Frames) else TiltSeries)(
-        **given,
+    kind: type[TiltSeries] = Movies if isinstance(recorded.images, Frames) else TiltSeries
+    series = kind(
+        name=params.name or recorded.name,
+        images=recorded.images,
         tilt_deg=tilt_deg,
         pixel_ang=pixel_ang,
         axis_deg=recorded.axis_deg if params.axis_deg is None else params.axis_deg,
@@ -154,6 +153,8 @@ def _check_files_were_read(recorded: RawStack, params: ImportParams) -> None:
         named["mdoc"] = str(params.mdoc)
     if params.order is not None and params.order not in _ORDERS and said_by.get("order") != Path(params.order).name:
         named["order"] = params.order
+    if isinstance(recorded.images, Frames) and recorded.alignment is not None:
+        raise DataError(f"{recorded.source}: movies have no alignment yet; import the aligned sums as a stack instead.")
     if not isinstance(recorded.images, Frames):
         named |= {name: str(value) for name in ("frames", "gain") if (value := getattr(params, name)) is not None}
     if recorded.alignment is None:
