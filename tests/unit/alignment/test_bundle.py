@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from napari_tomoflow.core.alignment.bundle import choose_model, solve_bundle
 from napari_tomoflow.core.alignment.bundle_model import COMMON, FIXED, BundleModel, Freedom, Observations, Parameters
 from napari_tomoflow.core.alignment.bundle_robust import Problem, surprise
-from napari_tomoflow.core.errors import DataError, ParamError
+from napari_tomoflow.core.errors import Cancelled, DataError, ParamError
 from reference.bead_series import PIXEL_ANG, SIZE_ANG, bead_series, specimen_grid, true_rms_px
 
 GRID = specimen_grid()
@@ -307,3 +307,16 @@ def test_points_seen_twice_leave_nothing_to_be_told_by_the_others():
     bundle = solve_bundle(series.observations.subset(first_two), series.start, BundleModel(axis=COMMON, tilt=FIXED))
     assert np.isfinite(bundle.rms_ang)
     assert np.isfinite(bundle.expected_error_ang)
+
+
+def test_a_cancel_is_answered_between_the_rounds_of_one_solve():
+    series, seen = bead_series(1), []
+
+    def stop_at_the_third(done, total, doing):
+        seen.append(doing)
+        if len(seen) == 3:
+            raise Cancelled(doing)
+
+    with pytest.raises(Cancelled):
+        solve_bundle(series.observations, series.start, report=stop_at_the_third)
+    assert seen == ["Solving"] * 3

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_tomoflow.core.alignment.bundle_model import AXIS, SHIFT, TILT
-from napari_tomoflow.core.alignment.expected import expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_without_landmarks
 from napari_tomoflow.core.model import Alignment
 from truth.rigid_motion import error_after_rigid_motion
 
@@ -47,3 +47,29 @@ def test_tilts_left_out_and_unknown_do_not_count():
     spreads[4, AXIS] = 1.0
     kept = np.arange(truth().n_tilts) != 4
     assert expected_error_ang(truth().replace(kept=kept), spreads, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)) == 0
+
+
+def test_two_alignments_differ_by_what_no_motion_of_the_specimen_explains():
+    size = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
+    moved_yx = truth().rotations[:, [1, 0]] @ np.array([30.0, -20.0, 50.0])
+    moved = truth().replace(shift_ang_yx=truth().shift_ang_yx + moved_yx)
+    assert difference_ang(truth(), moved, size) < 1e-6
+    jitter = np.random.default_rng(1).normal(0, 5.0, (truth().n_tilts, 2))
+    jittered = moved.replace(shift_ang_yx=moved.shift_ang_yx + jitter)
+    found = error_after_rigid_motion(
+        jittered,
+        truth(),
+        np.random.default_rng(2).uniform(-0.5, 0.5, (40, 3)) * size,
+        1.0,
+        (1e6, 1e6),
+        may_mirror=False,
+    )
+    assert abs(difference_ang(truth(), jittered, size) / found.rms_px - 1) < 0.1
+
+
+def test_a_tilt_that_either_alignment_leaves_out_is_not_compared():
+    shifts = np.zeros((truth().n_tilts, 2))
+    shifts[3] = 100.0
+    kept = np.arange(truth().n_tilts) != 3
+    far = truth().replace(shift_ang_yx=shifts, kept=kept)
+    assert difference_ang(truth(), far, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)) < 1e-6

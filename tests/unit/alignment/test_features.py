@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_tomoflow.core.alignment.expected import difference_ang
 from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.prepare import prepare
 from napari_tomoflow.core.alignment.selection import select_features
@@ -128,3 +129,18 @@ def test_wrong_shifts_and_a_wrong_axis_come_right(scene):
     # A motion of the specimen shows in shifts too, so neighbours are compared.
     rough, fine = (np.diff(one.shift_ang_yx - truth.shift_ang_yx, axis=0) for one in (start, found.alignment))
     assert np.sqrt((fine**2).mean()) < 0.25 * np.sqrt((rough**2).mean())
+
+
+def test_a_drift_that_all_tilts_share_comes_right_and_the_error_left_is_told(scene):
+    _, truth, series = scene
+    # Of third order over the tilts: no motion of the specimen explains it, and neighbours agree with each other.
+    drift_ang = 4.0 * PIXEL_ANG * (truth.tilt_deg / truth.tilt_deg.max()) ** 3
+    start = truth.replace(shift_ang_yx=truth.shift_ang_yx + np.stack([drift_ang, -drift_ang], axis=1))
+    size_ang = (600.0, SIZE * PIXEL_ANG, SIZE * PIXEL_ANG)
+    found = align_with_features(series, start, None, silent)
+    error_ang = difference_ang(truth, found.alignment, size_ang)
+    assert error_ang < 0.3 * difference_ang(truth, start, size_ang)
+    told_ang = np.hypot(
+        0.5 * difference_ang(*found.halves, size_ang), difference_ang(found.before, found.alignment, size_ang)
+    )
+    assert 0.4 * error_ang < told_ang < 4 * error_ang

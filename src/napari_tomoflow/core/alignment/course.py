@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.alignment.angles import AngleCheck, Jury, check_angles
+from napari_tomoflow.core.alignment.angles import Jury, check_angles
 from napari_tomoflow.core.alignment.axis import find_axis, half_turn_distance, wrapped_half_turn
 from napari_tomoflow.core.alignment.level import Slab, find_slab
 from napari_tomoflow.core.alignment.params import AlignParams
@@ -37,6 +37,9 @@ _BETTER_AXIS = 1.1
 
 _FINAL_RANGE_DEG = 3.0
 """How far the axis may still turn once shifts are refined."""
+
+_PASSES_BEFORE_LANDMARKS = 1
+"""Where landmarks take over, more passes at the full working resolution would cost much and change nothing."""
 
 _COARSE_ROUNDS = 6
 _SETTLED_DEG = 0.2
@@ -127,14 +130,17 @@ def align_stack(name: str, stack: WorkStack, params: AlignParams, nominal_deg: f
     """
     coarse, fine = _levels(stack, params)
     thickness_ang = params.thickness_ang or _THICKNESS_OF_FIELD * stack.field_ang
+    smallest = _smallest(stack, params)
+    first_look = Search(smallest.stack, smallest.band, thickness_ang, params.max_shift)
+    choice = _choose_start(first_look, params, nominal_deg, part(report, 0, 8))
     search = Search(coarse.stack, coarse.band, thickness_ang, params.max_shift)
-    choice = _choose_start(search, params, nominal_deg, part(report, 0, 8))
     placed = search.refine(choice.start_deg, params.axis_range_deg, part(report, 1, 8))
     if choice.blind:
         placed = placed.turned_to(wrapped_half_turn(placed.axis_deg))
     chance = search.place_noise(placed.axis_deg, part(report, 2, 8))
     refuse_chance(name, placed, chance)
-    check = _check_angles(name, stack, placed, params, thickness_ang, part(report, 3, 8))
+    jury = Jury(smallest.stack, placed.alignment, smallest.band, thickness_ang)
+    check = check_angles(name, jury, part(report, 3, 8))
     exchanged = tuple(sorted((*sorted(stack.tilts[list(pair)].tolist()),) for pair in check.exchanged))
     excluded = {int(stack.tilts[place]): reason for place, reason in check.excluded.items()}
     if check:
@@ -169,20 +175,17 @@ def _levels(stack: WorkStack, params: AlignParams) -> tuple[Level, Level]:
     return (_level(stack.binned(2), params) if factor == 2 else fine), fine
 
 
+def _smallest(stack: WorkStack, params: AlignParams) -> Level:
+    """Prepare the resolution at which directions of the axis and angles on file are told apart."""
+    return _level(stack.binned(max(min(stack.images.shape[1:]) // _COARSEST_PX, 1)), params)
+
+
 def _level(stack: WorkStack, params: AlignParams) -> Level:
     # Two pixels are the finest a grid holds, whatever was asked for.
     lowpass_ang = max(params.lowpass_ang or _LOWPASS_PX * stack.pixel_ang, 2.0 * stack.pixel_ang)
     highpass_ang = params.highpass_ang or _HIGHPASS_OF_FIELD * stack.field_ang
     band = Band(lowpass_ang, max(highpass_ang, 2.0 * lowpass_ang))
     return Level(stack.filtered(band), band)
-
-
-def _check_angles(
-    name: str, stack: WorkStack, placed: Placement, params: AlignParams, thickness_ang: float, report: Report
-) -> AngleCheck:
-    """Check at the lowest resolution whether the angles on file belong to the images."""
-    smallest = _level(stack.binned(max(min(stack.images.shape[1:]) // _COARSEST_PX, 1)), params)
-    return check_angles(name, Jury(smallest.stack, placed.alignment, smallest.band, thickness_ang), report)
 
 
 def _choose_start(search: Search, params: AlignParams, nominal_deg: float | None, report: Report) -> AxisChoice:
@@ -244,7 +247,8 @@ def _refine_finely(
         thickness_ang = min(thickness_ang, slab.depth_ang(fine.stack.field_ang))
     matcher = Matcher(fine.stack, fine.band, thickness_ang)
     radius_ang = _RADIUS_PX * fine.stack.pixel_ang
-    return refine_shifts(matcher, start.alignment, radius_ang, params.passes, report, start.predictor)
+    passes = params.passes if params.landmarks == "none" else min(params.passes, _PASSES_BEFORE_LANDMARKS)
+    return refine_shifts(matcher, start.alignment, radius_ang, passes, report, start.predictor)
 
 
 def _believed(
