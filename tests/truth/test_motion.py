@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_tomoflow.core.motion import spectra
 from napari_tomoflow.core.motion.gain import ORIENTATIONS
 from napari_tomoflow.core.stages.motion import MotionParams, motion
 from napari_tomoflow.io.mrc import open_mrc
@@ -123,6 +124,17 @@ def test_the_halves_add_up_to_the_sum_and_the_sum_is_sharper_than_the_frames_as_
     best = likeness(sum(moved(frame, path.mean(axis=0) - step) for frame, step in zip(frames, path, strict=True)))
     assert likeness(series.images[0]) > 0.99 * best
     assert likeness(frames.sum(axis=0)) < 0.9 * best
+
+
+def test_movies_whose_transforms_do_not_fit_are_summed_alike(monkeypatch):
+    rng = np.random.default_rng(10)
+    series = movies(movie(rng)[0], gain=uneven_gain(rng, (256, 288)))
+    kept = motion(series)
+    monkeypatch.setattr(spectra, "_KEPT_BYTES", 0)
+    again = motion(series)
+    np.testing.assert_allclose(again.images[0], kept.images[0], rtol=1e-4, atol=1e-3)
+    paths = [one.quality["tilts"][0]["shift_ang_yx"] for one in (kept, again)]
+    np.testing.assert_allclose(*paths, atol=1e-2)
 
 
 def test_grouped_frames_follow_a_path_between_the_groups():

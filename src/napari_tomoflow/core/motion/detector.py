@@ -65,7 +65,7 @@ class Detector:
             defects[isolated_pixels(image_yx, mean, sd, self.hot_pixel_sd)] = True
         return defects
 
-    def correct(self, frames_fyx: NDArray[Any], tilt: int) -> tuple[Image, int]:
+    def correct(self, frames_fyx: NDArray[Any], tilt: int) -> "CleanFrames":
         """Take the marks off the frames of a tilt.
 
         Parameters
@@ -74,23 +74,47 @@ class Detector:
             As recorded.
         tilt : int
             Seeds the choice of what replaces defects.
-
-        Returns
-        -------
-        float32[F, ny, nx], int
-            Corrected frames, and how many of their pixels were replaced in each. A defect becomes a pixel
-            beside it, of the same frame, so that frames stay independent and as noisy as they were.
         """
-        if self.gain is None:
-            corrected = np.array(frames_fyx, np.float32)
-        else:
-            corrected = np.multiply(frames_fyx, self.gain, dtype=np.float32)
-        defects = self.defects_in(corrected.mean(axis=0))
+        mean_yx = frames_fyx.mean(axis=0, dtype=np.float32)
+        defects = self.defects_in(mean_yx if self.gain is None else mean_yx * self.gain)
         rows, columns = np.nonzero(defects)
-        if len(rows) and not defects.all():
-            beside = _pixels_beside(defects, rows, columns, np.random.default_rng(tilt))
-            corrected[:, rows, columns] = corrected[:, *beside]
-        return corrected, len(rows)
+        if defects.all():
+            return CleanFrames(frames_fyx, self.gain, (rows[:0], columns[:0]), (rows[:0], columns[:0]))
+        beside = _pixels_beside(defects, rows, columns, np.random.default_rng(tilt))
+        return CleanFrames(frames_fyx, self.gain, (rows, columns), beside)
+
+
+@dataclass(frozen=True, eq=False)
+class CleanFrames:
+    """Frames without the detector's marks, made one at a time: float32[F, ny, nx].
+
+    A defect becomes a pixel beside it, of the same frame, so that frames stay independent and as noisy as
+    they were.
+
+    Attributes
+    ----------
+    recorded : array[F, ny, nx]
+    gain : float32[ny, nx] or None
+    defects, beside : pair of int64[D]
+        Rows and columns of the pixels replaced, and of those that replace them.
+    """
+
+    recorded: NDArray[Any]
+    gain: Image | None
+    defects: tuple[NDArray[np.int64], NDArray[np.int64]]
+    beside: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.recorded)
+
+    def __getitem__(self, frame: int) -> Image:
+        """Make one frame."""
+        recorded = self.recorded[frame]
+        clean = np.array(recorded, np.float32) if self.gain is None else np.multiply(recorded, self.gain)
+        clean = np.asarray(clean, np.float32)
+        clean[self.defects] = clean[self.beside]
+        return clean
 
 
 def _sample(movies: Movies) -> list[Image]:

@@ -7,6 +7,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.kernels.moved import add_moved
+from napari_tomoflow.core.motion.detector import CleanFrames
 from napari_tomoflow.core.ops.fourier import next_fast_size
 
 Image = NDArray[np.float32]
@@ -25,15 +26,17 @@ class FrameSpectra:
 
     Parameters
     ----------
-    frames_fyx : float32[F, ny, nx]
-        Corrected frames.
+    frames : CleanFrames
     """
 
-    def __init__(self, frames_fyx: Image) -> None:
-        self.shape_yx = (int(frames_fyx.shape[1]), int(frames_fyx.shape[2]))
-        self._frames = frames_fyx
-        self._kept = frames_fyx.nbytes <= _KEPT_BYTES
-        self._spectra = scipy.fft.rfft2(frames_fyx, workers=-1) if self._kept else None
+    def __init__(self, frames: CleanFrames) -> None:
+        ny, nx = frames.recorded.shape[1:]
+        self.shape_yx = (int(ny), int(nx))
+        self._frames = frames
+        self._spectra: Transform | None = None
+        if len(frames) * ny * (nx // 2 + 1) * np.dtype(np.complex64).itemsize <= _KEPT_BYTES:
+            stack = np.stack([frames[frame] for frame in range(len(frames))])
+            self._spectra = np.asarray(scipy.fft.rfft2(stack, workers=-1), np.complex64)
 
     def __len__(self) -> int:
         """Return the number of frames."""

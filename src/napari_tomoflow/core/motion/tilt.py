@@ -62,8 +62,8 @@ def correct_tilt(
     detector : Detector
     params : MotionParams
     """
-    corrected, defects = detector.correct(frames_fyx, tilt)
-    spectra = FrameSpectra(corrected)
+    clean = detector.correct(frames_fyx, tilt)
+    spectra = FrameSpectra(clean)
     n, pixel_ang = len(spectra), movies.pixel_ang
     group = params.group or _group_of(float(movies.dose_of_tilt_e_ang2[tilt]) / n, n)
     shape = aligning_shape(spectra.shape_yx, pixel_ang, params.b_factor_ang2)
@@ -82,7 +82,9 @@ def correct_tilt(
     sums = spectra.summed(shift_ang / pixel_ang, np.arange(n) % 2, weights)
     if len(sums) == 1:  # a single frame has no second half
         sums = np.stack([sums[0], np.zeros_like(sums[0])])
-    return TiltResult(shift_ang, int(spikes.sum()), defects, None if agreement is None else step_ang / agreement, sums)
+    return TiltResult(
+        shift_ang, int(spikes.sum()), len(clean.defects[0]), None if agreement is None else step_ang / agreement, sums
+    )
 
 
 def _group_of(dose_of_frame_e_ang2: float, n_frames: int) -> int:
