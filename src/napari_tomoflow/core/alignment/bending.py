@@ -13,7 +13,7 @@ Legend: N tilts, P points, M observations, S cosines over the field, T over the 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.alignment.bundle import choose_model
 from napari_tomoflow.core.alignment.bundle_model import LADDER, BundleModel, Observations
+from napari_tomoflow.core.alignment.bundle_robust import vector_spread
 from napari_tomoflow.core.alignment.bundle_used import Used
 from napari_tomoflow.core.alignment.tracked import Tracked, tracked
 from napari_tomoflow.core.model import Alignment, Deformation, TiltSeries
@@ -44,6 +45,9 @@ _AMPLITUDES = (1.0, 4.0, 16.0, 64.0)
 
 _BEYOND_CHANCE = 2.0
 """The field is believed if landmarks gain by it this many standard errors, over the landmarks, of their gain."""
+
+_SOFT = 4.0
+"""Spreads at which an observation counts half."""
 
 _ROUNDS = 2
 """How often geometry and field are fitted in turns; each alone hardly changes what the other finds."""
@@ -76,13 +80,15 @@ def bend(found: Tracked, start: Alignment, series: TiltSeries, report: Report) -
         jury = _Jury.of(found, cosines)
         rigid = jury.left_out(None)
         bent = [jury.left_out(amplitude) for amplitude in watched(_AMPLITUDES, part(report, 0, 2), "Bending")]
-    best = int(np.argmin([one.mean() for one in bent]))
-    gain = rigid - bent[best]
+    best = int(np.argmin([np.log(one).mean() for one in bent]))
+    # Ratios, so that one landmark followed wrongly does not decide for all.
+    gain = np.log(rigid / bent[best])
+    errors = gain.mean() / max(gain.std(ddof=1) / np.sqrt(len(gain)), 1e-12)
     numbers = (
-        f"leave-out {_nm(rigid):.3f} → {_nm(bent[best]):.3f} nm over {len(gain)} landmarks left out whole, "
-        f"a gain of {gain.mean() / max(_standard_error(gain), 1e-12):.1f} standard errors"
+        f"leave-out {_nm(rigid):.3f} → {_nm(bent[best]):.3f} nm, the median of {len(gain)} landmarks left out whole, "
+        f"smaller by {errors:.1f} standard errors"
     )
-    if gain.mean() <= _BEYOND_CHANCE * _standard_error(gain):
+    if errors <= _BEYOND_CHANCE:
         return found, f"not needed: {numbers}"
     for turn in range(_ROUNDS):
         with threadpool_limits(1, "blas"):
@@ -197,7 +203,7 @@ class _Jury:
         observations, alignment = found.observations, found.bundle.alignment
         used = Used.among(observations, alignment)
         problem = used.problem(observations, alignment, BundleModel())
-        weight = found.bundle.weight[used.observations]
+        weight = _belief(found.bundle.residual_ang_yx[used.observations])
         fit = problem.fit(np.zeros(problem.parameters.basis.shape[2]), weight)
         tilt, seen = observations.tilt[used.observations], problem.uv_ang - fit.residual_ang
         height_ang = float(fit.points_ang_xyz[:, 2].mean())
@@ -250,6 +256,13 @@ class _Jury:
         return normal, right
 
 
+def _belief(residual_ang_yx: Floats) -> Floats:
+    """Weigh observations down by how far off they are, softly: what bends most must not be rejected for it."""
+    length = np.hypot(*np.nan_to_num(residual_ang_yx).T)
+    weight: Floats = 1.0 / (1.0 + (length / (_SOFT * max(vector_spread(length), 1e-6))) ** 2)
+    return weight
+
+
 def _landmark(by_all: Floats, residual: Floats, by_point: Floats, weight: Floats) -> _Landmark:
     """Take out of one landmark's equations what its own place can explain."""
     root = np.sqrt(weight)[:, None, None]
@@ -264,13 +277,9 @@ def _straightened(found: Tracked, start: Alignment, deformation: Deformation, re
     seen = found.observations
     straight = Observations(seen.tilt, seen.point, deformation.straightened(seen.tilt, seen.position_ang_yx))
     _, bundle = choose_model(straight, start, LADDER[:3], report)
-    solved = tracked(found.kind, seen, bundle, start, found.size_ang)
-    return Tracked(solved.kind, solved.alignment.replace(deformation=deformation), bundle, seen, solved.size_ang)
+    alignment = tracked(found.kind, seen, bundle, start, found.size_ang).alignment
+    return replace(found, alignment=alignment.replace(deformation=deformation), bundle=bundle)
 
 
 def _nm(squares_ang2: Floats) -> float:
-    return float(np.sqrt(squares_ang2.mean())) / 10.0
-
-
-def _standard_error(values: Floats) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
+    return float(np.sqrt(np.median(squares_ang2))) / 10.0
