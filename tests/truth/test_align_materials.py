@@ -33,10 +33,10 @@ def test_the_needle_comes_out_round_and_its_layers_sharp(shared_data):
 
     # The needle leans by 13° from the rows, and turns about itself.
     assert 73.0 < abs(alignment.quality["axis_deg"]) < 82.0
-    # Measured 0.090 and 0.030; in pictures smeared crescents become a round needle with crisp layers.
+    # Measured 0.10 and 0.04; in pictures smeared crescents become a round needle with crisp layers.
     assert layering(after) > 2.0 * layering(before)
-    # Measured 0.1 and 0.3 px of 18 nm, depending on which way up the rows are.
-    assert alignment.quality["residual_px"]["mean"] < 0.5
+    # Measured 0.20 and 0.32 px of 18 nm, depending on which way up the rows are.
+    assert alignment.quality["residual_px"]["mean"] < 0.4
 
 
 @pytest.mark.slow
@@ -52,5 +52,5 @@ def test_a_film_that_is_aligned_stays_where_it_is(shared_data, tmp_path):
     across = across - gauge @ np.linalg.lstsq(gauge, across, rcond=None)[0]
     assert along.std() < 0.6
     assert np.sqrt((across**2).mean()) < 1.0
-    # Measured 2° and 3° off on these 151 × 77 px, whose lattice fringes say little about the axis.
-    assert half_turn_distance(alignment.quality["axis_deg"], 0.0) < 5.0
+    # Measured 1.2° and 1.5° off on these 151 × 77 px, whose lattice fringes say little about the axis.
+    assert half_turn_distance(alignment.quality["axis_deg"], 0.0) < 3.0
