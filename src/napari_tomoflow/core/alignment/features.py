@@ -53,6 +53,9 @@ _OVERSHOOT = 1.0
 _DRIFT_DEGREE = 4
 """Polynomials over the tilt angle up to this degree are the part of the shifts that tilts share."""
 
+_DECIMALS = 5
+"""Of degrees and Å that features are predicted with."""
+
 _MODELS = LADDER[:3]
 """Models whose parameters an alignment can hold: no magnification."""
 
@@ -149,7 +152,7 @@ def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report
         if one.anew:
             share(0, 1, "Choosing features")
             points = select_features(coarse, used, depth_ang, _APART_OF_FIELD * stack.field_ang, _MOST)
-        found = sight(images, used, points, _RADIUS_PX, one.reach_px, part(share, 0, 2))
+        found = sight(images, used, points.round(_DECIMALS), _RADIUS_PX, one.reach_px, part(share, 0, 2))
         believed = _believed(found)
         if len(believed) < _LEAST_FEATURES:
             return None
@@ -183,12 +186,12 @@ def _halves(
 
 
 def _of_tilts(alignment: Alignment, tilts: Ints) -> Alignment:
-    """Keep the rigid geometry of some tilts."""
+    """Keep the rigid geometry of some tilts, rounded so that the order of sums does not grow round by round."""
     return Alignment(
-        tilt_deg=alignment.tilt_deg[tilts],
-        axis_deg=alignment.axis_deg[tilts],
-        xtilt_deg=alignment.xtilt_deg[tilts],
-        shift_ang_yx=alignment.shift_ang_yx[tilts],
+        tilt_deg=alignment.tilt_deg[tilts].round(_DECIMALS),
+        axis_deg=alignment.axis_deg[tilts].round(_DECIMALS),
+        xtilt_deg=alignment.xtilt_deg[tilts].round(_DECIMALS),
+        shift_ang_yx=alignment.shift_ang_yx[tilts].round(_DECIMALS),
     )
 
 

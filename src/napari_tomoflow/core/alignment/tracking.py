@@ -77,7 +77,9 @@ def make_beads(
     for tilt in watched(list(map(int, lowest[:_SEEDING_TILTS])), report, "Searching for beads"):
         seen_ang_yx = detections[tilt].position_ang_yx[:_MOST_SEEDS]
         tried = on_ray(alignment, tilt, seen_ang_yx, heights)
-        agreeing = _agreement(tried.reshape(-1, 3), trees, alignment, radius_ang).reshape(len(seen_ang_yx), -1)
+        agreeing = _agreement(tried.reshape(-1, 3), trees, alignment, radius_ang).reshape(
+            len(seen_ang_yx), len(heights)
+        )
         found.append(tried[np.arange(len(tried)), agreeing.argmax(axis=1)])
     points = np.concatenate(found)
     for _ in range(_TRIANGULATIONS):
