@@ -53,6 +53,14 @@ def test_a_leaning_specimen_is_laid_flat(slope_x, slope_y):
     assert z.std() < 0.5 * points[:, 0].std()
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_few_scattered_molecules_do_not_lay_a_thick_specimen_askew(seed):
+    points = np.random.default_rng(seed).uniform(-1, 1, (30, 3)) * [400.0, 900.0, 900.0]
+    slab = slab_of(bead_alignment(shift_ang=0.0), points)
+    assert abs(slab.slope_x) < 0.07
+    assert abs(slab.slope_y) < 0.07
+
+
 def test_noise_without_matter_is_not_seen():
     assert not slab_of(bead_alignment(shift_ang=0.0), np.empty((0, 3))).seen
 

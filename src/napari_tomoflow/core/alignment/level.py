@@ -35,6 +35,9 @@ _ERRORS = 3.0
 _LEAST_SLOPE, _MOST_SLOPE = 0.02, 0.36
 """Slopes below about 1° are less than patches of a field can tell; beyond 20° no specimen lay flat on its grid."""
 
+MOST_SLOPE_ERROR = np.tan(np.deg2rad(1.0))
+"""A slope less certain than this lays no specimen flat."""
+
 _GROUPS = 20
 """Groups of patches left out in turn for the standard errors."""
 
@@ -123,7 +126,7 @@ def _fit_slab(profiles: Floats, centres_xy: Floats, heights: Floats) -> Slab:
         slope, error = _slope_with_error(profiles, centres_xy, heights, limits, slope)
         limits = _limits(_sheared(profiles, centres_xy @ slope, heights).mean(axis=0), heights) or limits
     steep = np.abs(slope)
-    told = (steep > _ERRORS * error) & (steep > _LEAST_SLOPE) & (steep < _MOST_SLOPE)
+    told = (steep > _ERRORS * error) & (steep > _LEAST_SLOPE) & (steep < _MOST_SLOPE) & (error < MOST_SLOPE_ERROR)
     slope = np.where(told, slope, 0.0)
     limits = _limits(_sheared(profiles, centres_xy @ slope, heights).mean(axis=0), heights) or limits
     low, high = limits

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.alignment.level import Slab
+from napari_tomoflow.core.alignment.level import MOST_SLOPE_ERROR, Slab
 from napari_tomoflow.core.ops.peaks import SD_PER_MAD
 
 Floats = NDArray[np.float64]
@@ -28,9 +28,6 @@ _MOST_OUTLYING = 0.2
 """Points this many robust standard deviations off their sheet lie inside; where more than this share do, all count."""
 
 _ROUNDS = 4
-
-_MOST_ERROR = np.tan(np.deg2rad(1.0))
-"""A slope less certain than this lays no specimen flat."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def told_by_points(slab: Slab, points_ang_zyx: Floats) -> Slab:
     """
     points = points_ang_zyx[np.isfinite(points_ang_zyx).all(axis=1)]
     sheets = find_sheets(points)
-    if sheets is None or sheets.slope_error > min(slab.slope_error, _MOST_ERROR):
+    if sheets is None or sheets.slope_error > min(slab.slope_error, MOST_SLOPE_ERROR):
         return slab
     low, high = sheets.heights_ang[0], sheets.heights_ang[-1]
     told = replace(slab, slope_x=sheets.slope_x, slope_y=sheets.slope_y, slope_error=sheets.slope_error)
