@@ -8,6 +8,8 @@ import pytest
 
 from napari_tomoflow.gui import pyramid as module
 from napari_tomoflow.gui.pyramid import Level, pyramid
+from napari_tomoflow.io import pyramids
+from napari_tomoflow.io.mrc import open_mrc, write_mrc
 
 
 @pytest.fixture
@@ -180,3 +182,19 @@ def test_big_volume_opens_at_once_and_turns_to_3d(tmp_path, shape):
     assert opened_mb < 600
     assert in_3d_mb < 600
     assert coarsest <= 256**3
+
+
+def test_levels_stored_beside_a_volume_are_shown_and_a_tilt_series_keeps_its_tilts(tmp_path, small_levels, monkeypatch):
+    monkeypatch.setattr(pyramids, "COARSEST_SIZE", 8**3)
+    values = np.random.default_rng(4).normal(size=(20, 22, 25)).astype(np.float32)
+    write_mrc(tmp_path / "big.mrc", values, 10.0)
+    computed = pyramid(open_mrc(tmp_path / "big.mrc"))
+    stored_in = pyramids.write_pyramid(tmp_path / "big.mrc", 10.0)
+    stored = pyramid(open_mrc(tmp_path / "big.mrc"))
+    assert [level.source.path for level in stored[1:]] == list(stored_in)
+    assert [level.shape for level in stored] == [level.shape for level in computed]
+    for one, other in zip(stored, computed, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6)
+    assert {len(level) for level in map(np.asarray, pyramid(open_mrc(tmp_path / "big.mrc"), (False, True, True)))} == {
+        20
+    }

@@ -1,6 +1,6 @@
-"""Coarse levels of a big array, computed only where somebody looks.
+"""Coarse levels of a big array: those stored beside it, or computed only where somebody looks.
 
-A tomogram of many gigabytes opens at once because nothing is binned in advance: a coarse level
+A tomogram of many gigabytes opens at once though nothing need be binned in advance: a coarse level
 knows its shape, takes slices lazily like a view, and averages the planes it is asked for. The
 coarsest level, which napari shows in 3-D and in thumbnails, remembers its planes.
 """
@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tomoflow.core.model.noun import Array
-
-COARSEST_SIZE = 256**3
-"""Levels are added until the coarsest has no more elements than this: what any graphics card holds."""
+from napari_tomoflow.io.pyramids import COARSEST_SIZE, open_pyramid
+from napari_tomoflow.io.stack_file import StackFile
 
 READ_BYTES = 2**30
 """Reading a whole coarse level touches about this much of the source: bigger arrays are sampled along z."""
 
 
 def pyramid(array: Array, binned: tuple[bool, bool, bool] = (True, True, True)) -> list[Any]:
-    """Give the levels of `array`, finest first; the finest is the array itself.
+    """Give the levels of `array`, finest first; the finest is the array itself, the coarsest fits any graphics card.
 
     Parameters
     ----------
@@ -33,6 +32,8 @@ def pyramid(array: Array, binned: tuple[bool, bool, bool] = (True, True, True)) 
         Which axes get coarser; a tilt series keeps all its tilts.
     """
     levels: list[Any] = [array if isinstance(array, np.ndarray) else Level(array, (1, 1, 1))]
+    if all(binned) and isinstance(array, StackFile):
+        levels += [Level(stored, (1, 1, 1)) for stored in open_pyramid(array.path)]
     factor = 1
     while math.prod(levels[-1].shape) > COARSEST_SIZE:
         factor *= 2
