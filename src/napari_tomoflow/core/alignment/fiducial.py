@@ -99,9 +99,9 @@ def _solve(
         share = part(report, done, _ROUNDS + 1)
         share(0, 1, "Following beads")
         if done < _ROUNDS_OF_SEARCH:
-            points = make_beads(detections, alignment, depth_ang, radius_ang, diameter_ang, share)
+            points = make_beads(detections, alignment, depth_ang, radius_ang, diameter_ang, part(share, 0, 2))
         observations, points = observe(points, detections, alignment, radius_ang, diameter_ang, half_field_ang)
-        bundle = solve_bundle(observations, alignment, report=share)
+        bundle = solve_bundle(observations, alignment, report=part(share, 1, 2))
         points = bundle.points_ang_zyx[np.isfinite(bundle.points_ang_zyx).all(axis=1)]
         alignment = completed(bundle, start)
     observations, _ = observe(points, detections, alignment, radii_ang[-1], diameter_ang, half_field_ang)
