@@ -8,6 +8,7 @@ docs page and the contract tests all come from the `Stage`.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
@@ -32,10 +33,22 @@ def in_memory(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[An
 
 @dataclass(frozen=True)
 class StageInput:
-    """One input of a stage: which noun, and whether the stage can do without it."""
+    """One input of a stage.
+
+    Attributes
+    ----------
+    kind : type
+        Which noun.
+    required : bool
+        Whether the stage cannot do without it.
+    by_file : bool
+        Whether a person may name a file instead of taking what the project holds: a parameter of
+        the same name takes its path.
+    """
 
     kind: type
     required: bool
+    by_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Stage:
             name=function.__name__.rstrip("_").replace("_", "-"),
             version=version,
             function=function,
-            inputs={name: _input_of(name, hints[name]) for name in names[:-1]},
+            inputs={name: _input_of(name, hints[name], hints["params"]) for name in names[:-1]},
             params=hints["params"],
             result=hints["return"],
             summary=(inspect.getdoc(function) or "").splitlines()[0],
@@ -99,11 +112,12 @@ class Stage:
         return self.function(**inputs, params=params, **known)
 
 
-def _input_of(name: str, hint: Any) -> StageInput:
+def _input_of(name: str, hint: Any, params: type[Params]) -> StageInput:
     """Read one input: ``Noun`` is required, ``Noun | None`` is not."""
+    by_file = any(spec.name == name and spec.kind is Path for spec in params.specs())
     if get_origin(hint) in (Union, UnionType):
         kinds = [arg for arg in get_args(hint) if arg is not NoneType]
         if len(kinds) != 1:
             raise TypeError(f"Input {name!r} must be one noun, or one noun or None; got {hint}.")
-        return StageInput(kinds[0], required=False)
-    return StageInput(hint, required=True)
+        return StageInput(kinds[0], required=False, by_file=by_file)
+    return StageInput(hint, required=True, by_file=by_file)

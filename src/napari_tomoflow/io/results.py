@@ -14,6 +14,7 @@ from napari_tomoflow.core.model import (
     AlignedSeries,
     Alignment,
     CtfSeries,
+    DensityMap,
     Labels,
     Movies,
     Noun,
@@ -26,6 +27,7 @@ from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.maps import MAP_FILE, load_map, save_map
 from napari_tomoflow.io.movies_star import MOVIES_STAR, load_movies, save_movies
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
@@ -43,6 +45,7 @@ FILE_OF: Mapping[type[Noun], str] = {
     Tomogram: "tomogram.mrc",
     ParticleSet: "particles.star",
     Labels: "labels.mrc",
+    DensityMap: MAP_FILE,
     Simulation: "truth",
 }
 """Main file of each noun; of a simulation the folder with its truth."""
@@ -207,6 +210,7 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     Tomogram: _save_tomogram,
     ParticleSet: lambda particles, folder: write_particles(folder / FILE_OF[ParticleSet], particles),
     Labels: _save_labels,
+    DensityMap: save_map,
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
@@ -216,5 +220,6 @@ _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     Tomogram: _load_tomogram,
     ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),
     Labels: _load_labels,
+    DensityMap: load_map,
     Simulation: _load_simulation,
 }

@@ -112,11 +112,15 @@ def draw(task: Task) -> None:
 
 def _load(task: Task, name: str) -> Any:
     """Load one input."""
-    kind = task.stage.inputs[name].kind
-    if kind is not RawStack:
+    kind, reference = task.stage.inputs[name].kind, task.inputs[name]
+    if reference.job is not None:
         return load_noun(kind, task.input_folders[name])
+    path = (task.project / reference.path).resolve()
+    if kind is not RawStack:
+        from napari_tomoflow.io.given import read_given
+
+        return read_given(kind, path, voxel_ang=getattr(task.params, f"{name}_voxel_ang", None))
     from napari_tomoflow.io.sources import read_raw_stack
 
     options = {option: getattr(task.params, option) for option in READER_OPTIONS if hasattr(task.params, option)}
-    path = (task.project / task.inputs[name].path).resolve()
     return read_raw_stack(path, **options).replace(name=task.name)

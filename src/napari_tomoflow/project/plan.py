@@ -135,7 +135,7 @@ def _plan_series(project: Project, request: Request, but_job: int | None) -> Pla
     left_out = []
     for name in _chosen(project, request):
         try:
-            items[name] = {**_inputs(lineage, request, name, but_job), **extra}
+            items[name] = {**_inputs(lineage, request, name, but_job), **_given(project, request), **extra}
         except MissingError as error:
             if request.series:
                 raise
@@ -166,6 +166,8 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
     found = {}
     for name, needed in request.stage.inputs.items():
         kind = needed.kind.__name__
+        if needed.by_file and getattr(request.params, name) is not None:
+            continue
         if request.from_job is None:
             result = lineage.newest(kind, series, but_job=but_job)
         else:
@@ -175,6 +177,16 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
         elif needed.required:
             raise MissingError(missing(needed.kind, series, request.from_job, lineage.kinds(series)))
     return found
+
+
+def _given(project: Project, request: Request) -> dict[str, Reference]:
+    """Refer to the files a person named in place of what the project holds."""
+    named = {name: getattr(request.params, name) for name, needed in request.stage.inputs.items() if needed.by_file}
+    return {
+        name: reference_to_file(path, project.folder, request.stage.inputs[name].kind.__name__)
+        for name, path in named.items()
+        if path is not None
+    }
 
 
 def _checked_name(name: str) -> str:

@@ -4,6 +4,7 @@ from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.ctf_series import CtfSeries
 from napari_tomoflow.core.model.deformation import Deformation
+from napari_tomoflow.core.model.density_map import DensityMap
 from napari_tomoflow.core.model.labels import Labels
 from napari_tomoflow.core.model.landmarks import Landmarks
 from napari_tomoflow.core.model.movies import Frames, Movies
@@ -20,6 +21,7 @@ __all__ = [
     "Alignment",
     "CtfSeries",
     "Deformation",
+    "DensityMap",
     "Frames",
     "Labels",
     "Landmarks",
