@@ -6,7 +6,6 @@ coarsest level, which napari shows in 3-D and in thumbnails, remembers its plane
 """
 
 import math
-import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_tomoflow.core.model.noun import Array
+from napari_tomoflow.core.ops.memory_map import release_pages
 from napari_tomoflow.io.pyramids import COARSEST_SIZE, open_pyramid
 from napari_tomoflow.io.stack_file import StackFile
 
@@ -162,14 +162,5 @@ def _binned(block_yx: NDArray[Any], fy: int, fx: int) -> NDArray[np.float32]:
     ny, nx = block_yx.shape[0] // fy, block_yx.shape[1] // fx
     rows = block_yx.reshape(ny, fy, nx * fx).sum(axis=1, dtype=np.float32)
     mean: NDArray[np.float32] = rows.reshape(ny, nx, fx).sum(axis=2) / np.float32(fy * fx)
-    _forget_pages(block_yx)
+    release_pages(block_yx)
     return mean
-
-
-def _forget_pages(view: NDArray[Any]) -> None:
-    """Hand back the pages of a read-only memory map, so that reading a big file does not fill the memory."""
-    base: Any = view
-    while isinstance(base, np.ndarray) and not base.flags.writeable:
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)

@@ -186,9 +186,7 @@ PROGRAMS: dict[str, _Program] = {
     ),
     "relion5": _Program(
         "RELION",
-        lambda path, name: _found(
-            path, [f"tilt_series/{name}.star", "aligned_tilt_series.star"], "RELION's tilt series"
-        ),
+        _find_table,
         lambda file, stack, by: read_relion_alignment(file, stack),
         lambda path: list(list_relion_series(path).values()),
     ),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.alignment.bundle import choose_model
-from napari_tomoflow.core.alignment.bundle_model import LADDER, BundleModel, Observations
+from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, BundleModel, Observations
 from napari_tomoflow.core.alignment.bundle_robust import vector_spread
 from napari_tomoflow.core.alignment.bundle_used import Used
 from napari_tomoflow.core.alignment.tracked import Tracked, tracked
@@ -276,7 +276,7 @@ def _straightened(found: Tracked, start: Alignment, deformation: Deformation, re
     """Solve the geometry anew from where the landmarks would be seen if the specimen were not bent."""
     seen = found.observations
     straight = Observations(seen.tilt, seen.point, deformation.straightened(seen.tilt, seen.position_ang_yx))
-    _, bundle = choose_model(straight, start, LADDER[:3], report)
+    _, bundle = choose_model(straight, start, RIGID_LADDER, report)
     alignment = tracked(found.kind, seen, bundle, start, found.size_ang).alignment
     return replace(found, alignment=alignment.replace(deformation=deformation), bundle=bundle)
 

@@ -138,6 +138,9 @@ LADDER = (
 )
 """Models from simple to free, among which the leave-out residual decides."""
 
+RIGID_LADDER = LADDER[:3]
+"""Those whose parameters an `Alignment` can hold: no magnification."""
+
 
 @dataclass(frozen=True, eq=False)
 class Observations:

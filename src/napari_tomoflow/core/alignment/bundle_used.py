@@ -59,11 +59,5 @@ class Used:
         tilt = (np.cumsum(self.tilts) - 1)[observations.tilt[self.observations]]
         point = (np.cumsum(self.points) - 1)[observations.point[self.observations]]
         uv_ang = observations.position_ang_yx[self.observations, ::-1]
-        some = Alignment(
-            tilt_deg=start.tilt_deg[self.tilts],
-            axis_deg=start.axis_deg[self.tilts],
-            xtilt_deg=start.xtilt_deg[self.tilts],
-            shift_ang_yx=start.shift_ang_yx[self.tilts],
-        )
         reach_ang = float(np.sqrt(np.mean(np.sum((uv_ang - uv_ang.mean(0)) ** 2, axis=1))))
-        return Problem(Parameters.of(model, some, reach_ang), tilt, point, uv_ang)
+        return Problem(Parameters.of(model, start.rigid_part(self.tilts), reach_ang), tilt, point, uv_ang)

@@ -10,7 +10,7 @@ from napari_tomoflow.core.alignment.axis import find_axis, half_turn_distance, w
 from napari_tomoflow.core.alignment.level import Slab, find_slab
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.alignment.prepare import Band, WorkStack
-from napari_tomoflow.core.alignment.refine import Matched, Matcher, of_tilts, refine_shifts
+from napari_tomoflow.core.alignment.refine import Matched, Matcher, refine_shifts
 from napari_tomoflow.core.alignment.search import BLIND_DIRECTIONS_DEG, Placement, Search
 from napari_tomoflow.core.alignment.verdict import disagreeing, refuse_chance
 from napari_tomoflow.core.model.alignment import Alignment
@@ -282,7 +282,7 @@ def _axis_error(level: Level, matched: Matched) -> float:
         return find_axis(part_of_it, its_alignment, matched.axis_deg, _FINAL_RANGE_DEG, level.band)[0]
 
     odd = np.arange(len(stack)) % 2 == 1
-    by_tilts = [axis_of(stack.chosen(half), of_tilts(alignment, half)) for half in (odd, ~odd)]
+    by_tilts = [axis_of(stack.chosen(half), alignment.rigid_part(half)) for half in (odd, ~odd)]
     upper = (np.arange(stack.masks.shape[1]) >= stack.masks.shape[1] // 2)[:, None]
     by_field = [axis_of(replace(stack, masks=stack.masks * half), alignment) for half in (upper, ~upper)]
     return 0.5 * max(abs(by_tilts[0] - by_tilts[1]), abs(by_field[0] - by_field[1]))

@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
-from napari_tomoflow.core.alignment.bundle_model import LADDER, BundleModel, Observations
+from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, BundleModel, Observations
 from napari_tomoflow.core.alignment.prepare import WorkStack, prepare
 from napari_tomoflow.core.alignment.selection import select_features
 from napari_tomoflow.core.alignment.sighting import Sightings, sight, whitened
@@ -55,9 +55,6 @@ _DRIFT_DEGREE = 4
 
 _DECIMALS = 5
 """Of degrees and Å that features are predicted with."""
-
-_MODELS = LADDER[:3]
-"""Models whose parameters an alignment can hold: no magnification."""
 
 
 class _Round(NamedTuple):
@@ -165,7 +162,7 @@ def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report
         points = _moved(points, believed, bundle.points_ang_zyx)
     last = part(report, len(_ROUNDS), len(_ROUNDS) + 1)
     turned = start.replace(axis_deg=alignment.axis_deg)
-    model, bundle = choose_model(observations, turned, _MODELS, part(last, 0, 2))
+    model, bundle = choose_model(observations, turned, RIGID_LADDER, part(last, 0, 2))
     return _Solved(observations, bundle, before, _halves(observations, turned, model, part(last, 1, 2)))
 
 
@@ -187,11 +184,12 @@ def _halves(
 
 def _of_tilts(alignment: Alignment, tilts: Ints) -> Alignment:
     """Keep the rigid geometry of some tilts, rounded so that the order of sums does not grow round by round."""
-    return Alignment(
-        tilt_deg=alignment.tilt_deg[tilts].round(_DECIMALS),
-        axis_deg=alignment.axis_deg[tilts].round(_DECIMALS),
-        xtilt_deg=alignment.xtilt_deg[tilts].round(_DECIMALS),
-        shift_ang_yx=alignment.shift_ang_yx[tilts].round(_DECIMALS),
+    rigid = alignment.rigid_part(tilts)
+    return rigid.replace(
+        tilt_deg=rigid.tilt_deg.round(_DECIMALS),
+        axis_deg=rigid.axis_deg.round(_DECIMALS),
+        xtilt_deg=rigid.xtilt_deg.round(_DECIMALS),
+        shift_ang_yx=rigid.shift_ang_yx.round(_DECIMALS),
     )
 
 

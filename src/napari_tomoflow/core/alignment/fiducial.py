@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
-from napari_tomoflow.core.alignment.bundle_model import LADDER, Observations
+from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, Observations
 from napari_tomoflow.core.alignment.gold import Detections, detect_gold, measure_diameter
 from napari_tomoflow.core.alignment.tracked import Tracked, completed, tracked
 from napari_tomoflow.core.alignment.tracking import make_beads, observe
@@ -36,9 +36,6 @@ _DEPTH_OF_THICKNESS = 2.0
 
 _MOST_RESIDUAL_DIAMETERS = 0.15
 """Beads are centred to a small part of their diameter: what scatters more is no bead, or not followed rightly."""
-
-_MODELS = LADDER[:3]
-"""Models whose parameters an alignment can hold: no magnification."""
 
 
 def align_with_gold(
@@ -105,7 +102,7 @@ def _solve(
         points = bundle.points_ang_zyx[np.isfinite(bundle.points_ang_zyx).all(axis=1)]
         alignment = completed(bundle, start)
     observations, _ = observe(points, detections, alignment, radii_ang[-1], diameter_ang, half_field_ang)
-    _, bundle = choose_model(observations, start, _MODELS, part(report, _ROUNDS, _ROUNDS + 1))
+    _, bundle = choose_model(observations, start, RIGID_LADDER, part(report, _ROUNDS, _ROUNDS + 1))
     return (observations, bundle) if _is_sound(bundle, diameter_ang) else None
 
 

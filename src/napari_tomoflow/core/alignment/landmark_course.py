@@ -150,10 +150,10 @@ def refine_with_landmarks(
         # Two alignments that differ by more than the error of one show the error of the other.
         shown_ang = difference_ang(start, found.alignment, size_ang_zyx)
         without_ang = max(without_ang, float(np.sqrt(max(shown_ang**2 - with_ang**2, 0.0))))
-        bending = "not asked for"
-        if params.local:
-            found, bending = bend(found, start, series, part(report, 2 * index + 1, 2 * len(ways)))
         if with_ang < without_ang:
+            bending = "not asked for"
+            if params.local:
+                found, bending = bend(found, start, series, part(report, 2 * index + 1, 2 * len(ways)))
             report(1, 1, "Landmarks followed")
             return LandmarkChoice(
                 found.alignment, found, declined, with_ang, found.bundle.errors.mean_axis_deg, bending

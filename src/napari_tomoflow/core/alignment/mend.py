@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model
-from napari_tomoflow.core.alignment.bundle_model import LADDER, Observations
+from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, Observations
 from napari_tomoflow.core.alignment.tracked import tracked
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, Landmarks
 from napari_tomoflow.core.report import Report, silent
-
-_MODELS = LADDER[:3]
-"""Models whose parameters an alignment can hold: no magnification."""
 
 _STILL_TRUE = ("axis_nominal_deg", "hand", "thickness_nm", "level_deg_yx", "level_error_deg", "level")
 """What is said of an alignment and does not change when it is solved again in the same frame."""
@@ -57,7 +54,7 @@ def resolve(start: Alignment, landmarks: Landmarks, kept: ArrayLike, report: Rep
     if start.deformation is not None:
         position = start.deformation.straightened(landmarks.tilt, position)
     measured = Observations(landmarks.tilt, landmarks.point, position)
-    _, bundle = choose_model(measured, begin, _MODELS)
+    _, bundle = choose_model(measured, begin, RIGID_LADDER)
     report(1, 2, "Solving")
     solved = tracked(landmarks.kind, measured, bundle, begin, landmarks.size_ang or _DEFAULT_SIZE_ANG).alignment
     points: NDArray[np.float64] = np.full((landmarks.n_points, 3), np.nan)

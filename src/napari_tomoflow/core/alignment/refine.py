@@ -53,14 +53,7 @@ class Matched:
 
     def chosen(self, keep: NDArray[np.bool_]) -> "Matched":
         """Keep some of the tilts."""
-        return Matched(of_tilts(self.alignment, keep), Steps(*(column[keep] for column in self.steps)), self.predictor)
-
-
-def of_tilts(alignment: Alignment, keep: NDArray[np.bool_]) -> Alignment:
-    """Keep the geometry of some tilts."""
-    return Alignment(
-        tilt_deg=alignment.tilt_deg[keep], axis_deg=alignment.axis_deg[keep], shift_ang_yx=alignment.shift_ang_yx[keep]
-    )
+        return Matched(self.alignment.rigid_part(keep), Steps(*(column[keep] for column in self.steps)), self.predictor)
 
 
 class Matcher:

@@ -76,7 +76,7 @@ class SeriesSpectra:
             plan=plan,
             smooth=smooth,
             geometry=Geometry(
-                alignment=None if alignment is None else _of_tilts(alignment, tilts),
+                alignment=None if alignment is None else alignment.rigid_part(tilts),
                 centres_ang_yx=plan.centres_ang_yx,
                 time=_time(series.order[tilts]),
                 cos2=plan.cos2,
@@ -85,16 +85,6 @@ class SeriesSpectra:
             optics=series.optics,
             empty=tuple(sorted(set(found) - set(spectra))),
         )
-
-
-def _of_tilts(alignment: Alignment, tilts: NDArray[np.int64]) -> Alignment:
-    """Keep the rigid geometry of some tilts."""
-    return Alignment(
-        tilt_deg=alignment.tilt_deg[tilts],
-        axis_deg=alignment.axis_deg[tilts],
-        xtilt_deg=alignment.xtilt_deg[tilts],
-        shift_ang_yx=alignment.shift_ang_yx[tilts],
-    )
 
 
 def _time(order: NDArray[np.int64]) -> Floats:

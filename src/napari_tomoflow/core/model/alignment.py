@@ -116,6 +116,15 @@ class Alignment(Noun):
         predicted, _ = self.project(self.landmarks.points_ang_zyx)
         return np.asarray(self.landmarks.position_ang_yx - predicted[self.landmarks.tilt, self.landmarks.point])
 
+    def rigid_part(self, tilts: NDArray[np.int64] | NDArray[np.bool_]) -> "Alignment":
+        """Take the angles and shifts of some tilts, given by number or by mark, without landmarks and bending."""
+        return Alignment(
+            tilt_deg=self.tilt_deg[tilts],
+            axis_deg=self.axis_deg[tilts],
+            xtilt_deg=self.xtilt_deg[tilts],
+            shift_ang_yx=self.shift_ang_yx[tilts],
+        )
+
     def levelled(
         self, level_deg_yx: tuple[float, float], centre_ang_zyx: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ) -> "Alignment":
