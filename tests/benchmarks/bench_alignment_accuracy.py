@@ -12,6 +12,8 @@ gold    6 to 20 beads, shifts to 40 px, tilt errors 0.3°, rotation jitter 0.2°
 cell    the same microscope; molecules, vesicles and ice contamination, no gold
 easy    13 beads of 4 noise sigma, no tilt error, no jitter, no CTF
 faults  as gold, and two dead tilts, two tilts swapped, a grid bar, the axis on file wrong by 90° (odd seeds) or in sign
+hard    no gold, little to see and less light to see it by: 0.3 to 1.5 e/Å² per tilt, a few objects, shifts to a fifth
+        of the field; made to fail, so that it shows whether failures are reported
 """
 
 import argparse
@@ -36,7 +38,7 @@ from napari_tomoflow.core.stages.align import AlignParams, align
 from napari_tomoflow.core.stages.simulate import SIMULATE, SimulateParams, simulate
 from napari_tomoflow.project.summary import numbers_in
 
-CASES = ("gold", "cell", "easy", "faults")
+CASES = ("gold", "cell", "easy", "faults", "hard")
 FAILED_PX = 3.0
 """An error beyond which an alignment is a failure that must be said."""
 
@@ -69,6 +71,11 @@ def specimen(case: str, seed: int, size_px: int) -> SimulateParams:
         return SimulateParams(
             **common, **objects, thickness_nm=rng.uniform(120, 200), axis_error_deg=rng.uniform(-2, 2)
         )
+    if case == "hard":
+        few = {"n_ribosomes": int(rng.integers(2, 25)), "n_proteasomes": int(rng.integers(0, 10)), "n_gold": 0,
+               "n_vesicles": int(rng.integers(0, 2)), "n_contaminants": int(rng.integers(0, 2))}  # fmt: skip
+        dim = {"dose_per_tilt_e_ang2": float(np.exp(rng.uniform(np.log(0.3), np.log(1.5)))), "shift_px": 0.2 * size_px}
+        return SimulateParams(**{**common, **few, **dim}, axis_error_deg=rng.uniform(-2, 2))
     if case == "easy":
         calm = {**common, **_NO_CTF, "tilt_error_deg": 0.0, "axis_jitter_deg": 0.0}
         return SimulateParams(**{**calm, "dose_per_tilt_e_ang2": _FOUR_SIGMA_E_ANG2}, **molecules, n_gold=13)
