@@ -6,11 +6,11 @@ docs page and the contract tests all come from the `Stage`.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,13 +22,49 @@ Allocate = Callable[[str, tuple[int, ...], DTypeLike], NDArray[Any]]
 
 It may be a memory map: the stage fills it part by part."""
 
-SERVICES = ("report", "allocate")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+class MapBatches(Protocol):
+    """``map_batches(function, batches)``: yields ``function(batch)`` of each, in order, worked on anywhere."""
+
+    def __call__(self, function: Callable[[B], R], batches: Sequence[B], /) -> Iterator[R]:
+        """Work on all batches; `function` and what it holds must be fit to be sent to another process."""
+
+
+class Steps(Protocol):
+    """Where a stage of many steps keeps what it would need to go on from, should it be stopped."""
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return what was saved under a name for the same work, if anything was."""
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep some arrays under a name, all or none; what was there before is replaced."""
+
+
+SERVICES = ("report", "allocate", "map_batches", "steps")
 """Keyword arguments a stage may take from whoever runs it."""
 
 
 def in_memory(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Allocate a result in memory."""
     return np.empty(shape, dtype)
+
+
+def in_order(function: Callable[[B], R], batches: Sequence[B], /) -> Iterator[R]:
+    """Work on batches here, one after the other."""
+    return map(function, batches)
+
+
+class NoSteps:
+    """Keeps nothing: what is stopped begins anew."""
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return None."""
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
+from napari_tomoflow.core.model.average import Average
 from napari_tomoflow.core.model.ctf_series import CtfSeries
+from napari_tomoflow.core.model.dataset import Dataset
 from napari_tomoflow.core.model.deformation import Deformation
 from napari_tomoflow.core.model.density_map import DensityMap
 from napari_tomoflow.core.model.labels import Labels
@@ -19,7 +21,9 @@ from napari_tomoflow.core.model.tomogram import Tomogram
 __all__ = [
     "AlignedSeries",
     "Alignment",
+    "Average",
     "CtfSeries",
+    "Dataset",
     "Deformation",
     "DensityMap",
     "Frames",
