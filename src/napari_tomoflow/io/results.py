@@ -13,6 +13,7 @@ from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import (
     AlignedSeries,
     Alignment,
+    Average,
     CtfSeries,
     DensityMap,
     Labels,
@@ -60,8 +61,9 @@ _TOMOGRAM_RECORD = ("name", "voxel_ang", "origin_ang_zyx", "half", "contrast")
 def save(noun: Noun, folder: Path) -> dict[str, str]:
     """Write a noun into `folder`, its quality beside it as ``quality.json``.
 
-    A simulation is written as its series, with the truth in a folder of its own, and an aligned series as
-    a series and an alignment, so that later stages find them like any others.
+    A simulation is written as its series, with the truth in a folder of its own, an aligned series as a
+    series and an alignment, and an average as a map and its particles, so that later stages find them like
+    any others.
 
     Returns
     -------
@@ -79,6 +81,10 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
         save_series(noun, folder)
         save_alignment(noun.alignment, folder)
         kinds = (TiltSeries, Alignment)
+    elif isinstance(noun, Average):
+        save_map(noun.map, folder)
+        write_particles(folder / FILE_OF[ParticleSet], noun.particles)
+        kinds = (DensityMap, ParticleSet)
     elif isinstance(noun, Simulation):
         _save_truth(noun, folder / FILE_OF[Simulation])
         save_series(noun.series, folder)

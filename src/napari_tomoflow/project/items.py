@@ -10,13 +10,15 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.model import RawStack, TiltSeries
+from napari_tomoflow.core.model import Dataset, RawStack, TiltSeries
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import load_noun
 from napari_tomoflow.project.fingerprint import READER_OPTIONS
+from napari_tomoflow.project.gathering import load_dataset
 from napari_tomoflow.project.record import Reference
+from napari_tomoflow.project.services import FolderSteps, batch_pool
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Task:
         Input → folder of the item that made it.
     folder : pathlib.Path
         Where results are put; a name that says they are not complete.
+    steps : pathlib.Path
+        Folder for what the stage would need to go on from, should it be stopped.
+    workers : int
+        How many processes may share its batches.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Task:
     inputs: Mapping[str, Reference]
     input_folders: Mapping[str, Path]
     folder: Path
+    steps: Path
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,10 +102,13 @@ def make(task: Task, report: Report) -> dict[str, str]:
 
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir()
-    inputs = {name: _load(task, name) for name in task.stage.inputs if name in task.inputs}
-    absent = {name: None for name in task.stage.inputs if name not in task.inputs}
-    result = task.stage(task.params, {**inputs, **absent}, report=report, allocate=allocate)
-    return save(result, task.folder)
+    inputs = {name: _load(task, name) for name in task.stage.inputs}
+    steps = FolderSteps(task.steps)
+    with batch_pool(task.workers) as map_batches:
+        result = task.stage(task.params, inputs, report=report, allocate=allocate, map_batches=map_batches, steps=steps)
+    saved = save(result, task.folder)
+    steps.clear()
+    return saved
 
 
 def draw(task: Task) -> None:
@@ -111,8 +122,13 @@ def draw(task: Task) -> None:
 
 
 def _load(task: Task, name: str) -> Any:
-    """Load one input."""
-    kind, reference = task.stage.inputs[name].kind, task.inputs[name]
+    """Load one input; None when the project has it not."""
+    kind = task.stage.inputs[name].kind
+    if kind is Dataset:
+        return load_dataset(task.inputs, task.input_folders, name)
+    if name not in task.inputs:
+        return None
+    reference = task.inputs[name]
     if reference.job is not None:
         return load_noun(kind, task.input_folders[name])
     path = (task.project / reference.path).resolve()

@@ -32,6 +32,11 @@ class Result:
         """Refer to it as an input of another item."""
         return Reference(kind=kind, fingerprint=self.item.fingerprint, job=self.job.number)
 
+    @property
+    def variant(self) -> tuple[str, str, str]:
+        """What a newer result must share with this one to stand in its place: stage, series and species."""
+        return self.job.stage, self.series, str(self.job.params.get("species", ""))
+
     def origin(self, folder: Path) -> Path | None:
         """Return the file a series was read from; None when it was made without one."""
         paths = [reference.path for reference in self.inputs.values() if reference.kind == "RawStack"]
@@ -49,11 +54,11 @@ class Lineage:
 
     def __init__(self, records: Sequence[JobRecord]) -> None:
         self._records = {record.number: record for record in records}
-        self._newest_of_stage: dict[tuple[str, str], Result] = {}
+        self._newest_of_variant: dict[tuple[str, str, str], Result] = {}
         self._of_noun: dict[tuple[str, str], list[Result]] = {}
         self._edits: dict[tuple[str, str], list[Result]] = {}
         for result in self.finished():
-            self._newest_of_stage[result.job.stage, result.series] = result
+            self._newest_of_variant[result.variant] = result
             for kind in result.item.outputs:
                 self._of_noun.setdefault((kind, result.series), []).append(result)
                 if result.job.stage == EDIT:
@@ -67,8 +72,17 @@ class Lineage:
 
     def newest(self, kind: str, series: str, *, but_job: int | None = None) -> Result | None:
         """Find the newest finished result that holds a noun, leaving one job out of account."""
-        results = reversed(self._of_noun.get((kind, series), []))
-        return next((result for result in results if result.job.number != but_job), None)
+        return next((result for result in self.holding(kind, series) if result.job.number != but_job), None)
+
+    def holding(self, kind: str, series: str, from_job: int | None = None) -> Iterator[Result]:
+        """Yield the finished results that hold a noun, the newest first, of all or of a job's ancestry."""
+        if from_job is None:
+            yield from reversed(self._of_noun.get((kind, series), []))
+            return
+        for record in self._ancestry(series, from_job):
+            item = record.items.get(series)
+            if item is not None and item.status == "done" and kind in item.outputs:
+                yield Result(record, series)
 
     def kinds(self, series: str) -> frozenset[str]:
         """Name the nouns that finished results of a series hold."""
@@ -76,11 +90,7 @@ class Lineage:
 
     def in_ancestry(self, kind: str, series: str, job: int) -> Result | None:
         """Find a noun among the results of a job and of all it was made from; the newest wins."""
-        for record in self._ancestry(series, job):
-            item = record.items.get(series)
-            if item is not None and item.status == "done" and kind in item.outputs:
-                return Result(record, series)
-        return None
+        return next(self.holding(kind, series, job), None)
 
     @cached_property
     def stale(self) -> frozenset[tuple[int, str]]:
@@ -97,30 +107,41 @@ class Lineage:
         return frozenset(stale)
 
     def _ancestry(self, series: str, job: int) -> Iterator[JobRecord]:
-        """Yield a job and all that a series of it was made from, the newest first."""
-        waiting, seen = [job], set()
+        """Yield a job and all that a series of it was made from, the newest first.
+
+        A job that joins series under another name was made from what all of these were made from.
+        """
+        begin = self._records.get(job)
+        items = [series] if begin is None or series in begin.items else list(begin.items)
+        waiting, seen = {(job, item) for item in items}, set()
         while waiting:
-            number = max(waiting)
-            waiting.remove(number)
+            number = max(waiting)[0]
+            here = {item for of_job, item in waiting if of_job == number}
+            waiting -= {(number, item) for item in here}
             record = self._records.get(number)
             if record is None or number in seen:
                 continue
             seen.add(number)
             yield record
-            references = record.inputs.get(series, {}).values()
-            waiting += [reference.job for reference in references if reference.job is not None]
+            for item in here:
+                waiting |= {
+                    (reference.job, reference.item or item)
+                    for reference in record.inputs.get(item, {}).values()
+                    if reference.job is not None
+                }
 
     def _is_outdated(
         self, record: JobRecord, reference: Reference, series: str, stale: Mapping[tuple[int, str], frozenset[str]]
     ) -> bool:
         if reference.job is None:
             return False
+        series = reference.item or series
         source = self._records.get(reference.job)
         outdated = stale.get((reference.job, series), frozenset())
         if source is None or reference.kind in outdated or (outdated and source.stage != EDIT):
             return True
         if source.stage != EDIT:
-            newest = self._newest_of_stage.get((source.stage, series))
+            newest = self._newest_of_variant.get(Result(source, series).variant)
         elif record.stage != EDIT:
             newest = next(reversed(self._edits.get((reference.kind, series), [])), None)
         else:

@@ -35,10 +35,10 @@ class OpenJob:
         self._project = project
         self._log = JobLog(folder)
 
-    def tasks(self, request: Request) -> list[Task]:
-        """List what is left to do."""
+    def tasks(self, request: Request, workers: int) -> list[Task]:
+        """List what is left to do; a single item has all workers to itself."""
         left = [name for name, item in self.record.items.items() if item.status != "done"]
-        return [self._task(request, name) for name in left]
+        return [self._task(request, name, workers if len(left) == 1 else 1) for name in left]
 
     def take_up(self) -> None:
         """Go on with a job that stopped: items that are done stay done, if their files are still there."""
@@ -94,7 +94,7 @@ class OpenJob:
         self._log.add(f"{status}: {done} of {len(items)} done")
         return self.record
 
-    def _task(self, request: Request, name: str) -> Task:
+    def _task(self, request: Request, name: str, workers: int) -> Task:
         inputs = self.record.inputs[name]
         return Task(
             name=name,
@@ -103,11 +103,13 @@ class OpenJob:
             project=self._project.folder,
             inputs=inputs,
             input_folders={
-                given: self._project.job_folder(reference.job) / name
+                given: self._project.job_folder(reference.job) / (reference.item or name)
                 for given, reference in inputs.items()
                 if reference.job is not None
             },
             folder=self._partial(name),
+            steps=self.folder / f"{name}.steps",
+            workers=workers,
         )
 
     def _partial(self, name: str) -> Path:

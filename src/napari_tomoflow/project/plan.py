@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
-from napari_tomoflow.core.model import RawStack
+from napari_tomoflow.core.model import Dataset, RawStack
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.import_ import FOREIGN
@@ -13,6 +13,7 @@ from napari_tomoflow.io.movies import is_movies, series_name
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
+from napari_tomoflow.project.gathering import gather, item_name
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.log import LOG_NAME
 from napari_tomoflow.project.record import RECORD_NAME, Reference
@@ -71,6 +72,8 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
         return _plan_files(project, request)
     if not kinds:
         return _plan_new(project, request)
+    if Dataset in kinds:
+        return _plan_joined(project, request, but_job)
     return _plan_series(project, request, but_job)
 
 
@@ -145,6 +148,23 @@ def _plan_series(project: Project, request: Request, but_job: int | None) -> Pla
     return Plan(items, tuple(left_out))
 
 
+def _plan_joined(project: Project, request: Request, but_job: int | None) -> Plan:
+    """One item that joins the chosen series, and what other inputs its own earlier results or files give it."""
+    name = _checked_name(item_name(request.params))
+    (data,) = (given for given, needed in request.stage.inputs.items() if needed.kind is Dataset)
+    joined = gather(project, request.params, _chosen(project, request), data, request.from_job, but_job)
+    return Plan(
+        {
+            name: {
+                **joined,
+                **_inputs(project.lineage(), request, name, but_job),
+                **_given(project, request),
+                **referenced_files(request.params, project.folder),
+            }
+        }
+    )
+
+
 def _chosen(project: Project, request: Request) -> Sequence[str]:
     known = project.series()
     if not known:
@@ -156,16 +176,24 @@ def _chosen(project: Project, request: Request) -> Sequence[str]:
         return tuple(dict.fromkeys(request.series))
     if request.from_job is not None:
         items = project.job(request.from_job).items
-        if not (held := [name for name in known if name in items]):
+        if not (held := [name for name in known if name in items] or _joined(project, request.from_job, known)):
             raise MissingError(f"Job {request.from_job} of {project.folder} holds no series; choose another job.")
         return held
     return known
+
+
+def _joined(project: Project, job: int, known: Sequence[str]) -> list[str]:
+    """Return the series that the items of a job join."""
+    inputs = project.job(job).inputs.values()
+    return [name for name in known if any(name in {each.item for each in given.values()} for given in inputs)]
 
 
 def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None) -> dict[str, Reference]:
     found = {}
     for name, needed in request.stage.inputs.items():
         kind = needed.kind.__name__
+        if needed.kind is Dataset:
+            continue
         if needed.by_file and getattr(request.params, name) is not None:
             continue
         if request.from_job is None:
@@ -191,7 +219,11 @@ def _given(project: Project, request: Request) -> dict[str, Reference]:
 
 def _checked_name(name: str) -> str:
     """Refuse a name that cannot be a folder's beside a job's own files."""
-    taken = name in (RECORD_NAME, LOG_NAME, SUMMARY_NAME) or name.startswith("running.") or name.endswith(".partial")
+    taken = (
+        name in (RECORD_NAME, LOG_NAME, SUMMARY_NAME)
+        or name.startswith("running.")
+        or name.endswith((".partial", ".steps"))
+    )
     if not name or name.startswith(".") or "/" in name or "\\" in name or taken:
         raise ParamError(f"A series cannot be named {name!r}; give a plain word with --name.")
     return name

@@ -32,7 +32,9 @@ class Reference(_Model):
     fingerprint : str
         What the input was when it was used.
     job : int or None
-        The job whose item of the same name made it; None for a file.
+        The job that made it; None for a file.
+    item : str
+        The item of that job, where it is named otherwise than the one it goes into.
     path : str
         The file, relative to the project's folder when it lies inside or beside it.
     size, mtime_ns : int or None
@@ -42,6 +44,7 @@ class Reference(_Model):
     kind: str
     fingerprint: str
     job: int | None = None
+    item: str = ""
     path: str = ""
     size: int | None = None
     mtime_ns: int | None = None

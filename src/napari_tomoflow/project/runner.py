@@ -132,7 +132,7 @@ def _draw(task: Task) -> str:
 
 def _work(job: OpenJob, request: Request, workers: int, report: Report) -> JobRecord:
     try:
-        with closing(outcomes(work_on, job.tasks(request), workers, job.begin_item, report)) as endings:
+        with closing(outcomes(work_on, job.tasks(request, workers), workers, job.begin_item, report)) as endings:
             for name, outcome in endings:
                 job.end_item(name, outcome)
                 if outcome.bug is not None:

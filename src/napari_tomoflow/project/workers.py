@@ -1,25 +1,19 @@
 """Which process works on which item. The only place that knows; another executor would go here."""
 
 import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from napari_tomoflow.core.errors import Cancelled
 from napari_tomoflow.core.report import Report, part
 from napari_tomoflow.project.items import Outcome, Task
 from napari_tomoflow.project.lane import compute_lane
+from napari_tomoflow.project.processes import GRACE_S, set_up_process, threads_each
 
 _POLL_S = 0.1
-_GRACE_S = 0.5
-"""How long a worker may take to reach its next report after a cancel."""
 _STEPS = 1000
 """Resolution of one item's progress."""
 _NOT_BEGUN = -1.0
@@ -70,8 +64,7 @@ def _in_processes(work: Work, tasks: Sequence[Task], workers: int, begun: Begun,
     context = multiprocessing.get_context("spawn")
     stop = context.Value("b", 0, lock=False)
     progress = context.Array("d", [_NOT_BEGUN] * len(tasks), lock=False)
-    threads = max((os.cpu_count() or 1) // workers, 1)
-    pool = ProcessPoolExecutor(workers, context, _set_up_worker, (stop, progress, threads))
+    pool = ProcessPoolExecutor(workers, context, _set_up_worker, (stop, progress, threads_each(workers)))
     futures: dict[Future[Outcome], int] = {}
     try:
         for index, task in enumerate(tasks):
@@ -90,7 +83,7 @@ def _in_processes(work: Work, tasks: Sequence[Task], workers: int, begun: Begun,
     finally:
         stop.value = 1
         # Whoever has not begun finds `stop` set and never will; whoever does not hear it ends itself.
-        wait([future for future, index in futures.items() if progress[index] != _NOT_BEGUN], timeout=2 * _GRACE_S)
+        wait([future for future, index in futures.items() if progress[index] != _NOT_BEGUN], timeout=2 * GRACE_S)
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -107,21 +100,9 @@ _shared: dict[str, Any] = {}
 
 
 def _set_up_worker(stop: Any, progress: Any, threads: int) -> None:
-    """Prepare a worker process: its share of the cores, and its end together with its parent or a cancel."""
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    """Prepare a worker process."""
     _shared.update(stop=stop, progress=progress)
-    threading.Thread(target=_end_in_time, daemon=True).start()
-
-
-def _end_in_time() -> None:
-    """End this process when its parent is gone, and soon after a cancel."""
-    parent = multiprocessing.parent_process()
-    while parent is not None and not _shared["stop"].value:
-        if wait_for([parent.sentinel], timeout=_POLL_S):
-            os._exit(1)
-    time.sleep(_GRACE_S)
-    os._exit(1)
+    set_up_process(threads, stop)
 
 
 def _work_in_worker(work: Work, index: int, task: Task) -> Outcome:

@@ -8,10 +8,19 @@ from typing import Literal
 import numpy as np
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import (
+    Alignment,
+    Average,
+    Dataset,
+    DensityMap,
+    ParticleSet,
+    RawStack,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, silent, watched
-from napari_tomoflow.core.stage import Allocate, Stage, in_memory
+from napari_tomoflow.core.stage import Allocate, MapBatches, NoSteps, Stage, Steps, in_memory, in_order
 from napari_tomoflow.project import Project, run
 
 COUNTER = "TOMOFLOW_TEST_COUNTER"
@@ -100,7 +109,70 @@ def build(
     return Tomogram(name=series.name, volume=volume, voxel_ang=series.pixel_ang)
 
 
-GATHER, INVENT, MEASURE, BUILD = (Stage.of(f, version=1) for f in (gather, invent, measure, build))
+class SpotParams(Params):
+    """What to find."""
+
+    species: str = param("spot", help="What the particles are.")
+    n: int = param(3, help="How many there are.")
+
+
+def spot(series: TiltSeries, params: SpotParams, report: Report = silent) -> ParticleSet:
+    """Find particles on a line."""
+    centers = np.outer(np.arange(params.n), [0.0, 0.0, 10.0])
+    return ParticleSet(
+        centers_ang_zyx=centers, tomogram=series.name, features={"species": np.full(params.n, params.species)}
+    )
+
+
+class JoinParams(Params):
+    """What to average."""
+
+    name: str = param("", help="Name of the average.")
+    species: str = param("", help="What the particles are.")
+    steps_to_do: int = param(3, help="How often.")
+    reference: Path | None = param(None, help="A map to begin with.")
+
+
+def mean_of(batch: np.ndarray) -> tuple[float, int]:
+    """Average a batch, and tell which process did."""
+    return float(np.mean(batch)), os.getpid()
+
+
+def join(
+    data: Dataset,
+    reference: DensityMap | None = None,
+    params: JoinParams = JoinParams(),
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
+) -> Average:
+    """Average in steps, of which each doubles the map."""
+    done = steps.load("last") or {"step": np.array(0), "map": np.ones((4, 4, 4), np.float32)}
+    volume, first = done["map"], int(done["step"])
+    for step in watched(range(first, params.steps_to_do), report, "Averaging"):
+        volume = volume * np.float32(2)
+        steps.save("last", {"step": np.array(step + 1), "map": volume})
+        if COUNTER in os.environ:
+            with Path(os.environ[COUNTER]).open("a") as file:
+                file.write(f"{step}\n")
+    batches = [np.full(2, float(value)) for value in range(5)]
+    found = list(map_batches(mean_of, batches))
+    quality = {
+        "means": [mean for mean, _ in found],
+        "elsewhere": os.getpid() not in {process for _, process in found},
+        "begun_with": None if reference is None else float(np.asarray(reference.volume)[0, 0, 0]),
+    }
+    name = params.species or "all"
+    return Average(
+        map=DensityMap(name=name, volume=volume, voxel_ang=5.0),
+        particles=data.particles.replace(score=1.0),
+        quality=quality,
+    )
+
+
+GATHER, INVENT, MEASURE, BUILD, SPOT, JOIN = (
+    Stage.of(f, version=1) for f in (gather, invent, measure, build, spot, join)
+)
 
 
 def project_with_series(folder: Path, *names: str) -> Project:

@@ -1,7 +1,8 @@
 """Noun: particles of one or many tomograms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,25 @@ class ParticleSet(Noun):
         if len(np.unique(values["ids"])) != p:
             raise DataError("Two particles share an id; ids are unique in a set; leave ids out to number them afresh.")
 
+    @classmethod
+    def joined(cls, sets: Sequence["ParticleSet"]) -> Self:
+        """Join sets into one, in their order.
+
+        A column that a set lacks is NaN or empty there. Where two sets use the same id all particles are
+        numbered afresh, and the feature ``id_before`` keeps what they were.
+        """
+        names = dict.fromkeys(name for each in sets for name in each.features)
+        features = {name: np.concatenate([_column(each, name, sets) for each in sets]) for name in names}
+        ids = np.concatenate([each.ids for each in sets]) if sets else np.arange(0)
+        if len(np.unique(ids)) != len(ids):
+            features["id_before"], ids = ids, np.arange(len(ids))
+        plain = ("centers_ang_zyx", "quaternions_xyzw", "tomogram", "class_ids", "half", "score")
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(each, name) for each in sets]) for name in plain if sets
+        }
+        columns.setdefault("centers_ang_zyx", np.zeros((0, 3)))
+        return cls(**columns, ids=ids, features=features)
+
     def __len__(self) -> int:
         """Return the number of particles."""
         return len(self.centers_ang_zyx)
@@ -93,3 +113,11 @@ class ParticleSet(Noun):
             score=self.score[chosen],
             features={name: column[chosen] for name, column in self.features.items()},
         )
+
+
+def _column(particles: ParticleSet, name: str, sets: Sequence[ParticleSet]) -> NDArray[np.generic]:
+    """Return a feature of a set, or what stands for its absence beside the sets that have it."""
+    if name in particles.features:
+        return np.asarray(particles.features[name])
+    is_text = any(np.asarray(each.features[name]).dtype.kind in "US" for each in sets if name in each.features)
+    return np.full(len(particles), "" if is_text else np.nan)

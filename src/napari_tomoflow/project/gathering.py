@@ -1,0 +1,146 @@
+"""Items that join many tilt series: the particles of a species, wherever they lie, with all that shows them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_tomoflow.core.errors import MissingError, ParamError
+from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
+from napari_tomoflow.core.params import Params
+from napari_tomoflow.project.book import Project, load_noun, missing
+from napari_tomoflow.project.lineage import Lineage, Result
+from napari_tomoflow.project.record import Reference
+
+_NAME = "average"
+"""Of an item when neither name nor species is given."""
+
+_SPECIES = "species"
+"""Parameter and column that name the kind of particle."""
+
+
+def item_name(params: Params) -> str:
+    """Name the item: as asked, or by the species."""
+    return getattr(params, "name", "") or species_of(params) or _NAME
+
+
+def species_of(params: Params) -> str:
+    """Return the species asked for; empty for all."""
+    return str(getattr(params, _SPECIES, "") or "")
+
+
+def gather(
+    project: Project, params: Params, series: Sequence[str], given: str, from_job: int | None, but_job: int | None
+) -> dict[str, Reference]:
+    """Find all that a `Dataset` is made of.
+
+    Particles are those of the item's own newest result, as long as no series was picked anew since, or else
+    the newest picks of the species in every series. Series without any are left out.
+
+    Parameters
+    ----------
+    project
+    params
+        They tell the species and the name.
+    series
+        Tilt series to take.
+    given
+        Name of the stage's input.
+    from_job, but_job
+        As in `plan.make_plan`.
+
+    Returns
+    -------
+    dict of str to Reference
+        ``<input>.<noun>.<item>`` → where it comes from.
+
+    Raises
+    ------
+    MissingError
+        There are no particles, or a series that has some lacks its alignment.
+    """
+    lineage = project.lineage()
+    name, species = item_name(params), species_of(params)
+    if name in project.series():
+        raise ParamError(f"An average cannot be named {name!r}, as a series is named so; give --name.")
+    picks = {
+        each: found
+        for each in series
+        if (found := _newest(project, lineage, each, species, from_job, but_job)) is not None
+    }
+    own = _newest(project, lineage, name, species, from_job, but_job)
+    if own is not None and all(own.job.number > found.job.number for found in picks.values()):
+        shown = [item for kind, item in map(_parts, own.inputs) if kind == TiltSeries.__name__]
+        particles, used = {name: own}, [each for each in series if each in shown]
+    else:
+        particles, used = picks, list(picks)
+    if not used:
+        whose = f" of the species {species}" if species else ""
+        raise MissingError(f"No particles{whose} are found in {', '.join(series)}; run `tomoflow match` or pick first.")
+    references: dict[tuple[type, str], Result] = {(ParticleSet, item): result for item, result in particles.items()}
+    for each in used:
+        for kind in (TiltSeries, Alignment, CtfSeries):
+            found = next(lineage.holding(kind.__name__, each, from_job), None)
+            if found is not None:
+                references[kind, each] = found
+            elif kind is not CtfSeries:
+                raise MissingError(missing(kind, each, from_job, lineage.kinds(each)))
+    return {
+        f"{given}.{kind.__name__}.{item}": result.reference(kind.__name__).model_copy(update={"item": item})
+        for (kind, item), result in references.items()
+    }
+
+
+def load_dataset(references: Mapping[str, Reference], folders: Mapping[str, Path], given: str) -> Dataset:
+    """Load what `gather` found; particles of other tomograms are left out.
+
+    Parameters
+    ----------
+    references
+        As `gather` returned them, among others.
+    folders
+        Name of the input → folder that holds it.
+    given
+        Name of the stage's input.
+    """
+
+    def all_of(kind: type) -> Iterator[tuple[str, Path]]:
+        for key, folder in folders.items():
+            if key.startswith(f"{given}.") and _parts(key)[0] == kind.__name__:
+                yield references[key].item, folder
+
+    series = {item: load_noun(TiltSeries, folder) for item, folder in all_of(TiltSeries)}
+    particles = ParticleSet.joined([load_noun(ParticleSet, folder) for _, folder in all_of(ParticleSet)])
+    return Dataset(
+        particles=particles[np.isin(particles.tomogram, list(series))],
+        series=series,
+        alignments={item: load_noun(Alignment, folder) for item, folder in all_of(Alignment)},
+        ctfs={item: load_noun(CtfSeries, folder) for item, folder in all_of(CtfSeries)},
+    )
+
+
+def _parts(key: str) -> tuple[str, str]:
+    """Return noun and item of an input's name; both empty where it is no part of a data set."""
+    parts = key.split(".", 2)
+    return (parts[1], parts[2]) if len(parts) == 3 else ("", "")
+
+
+def _newest(
+    project: Project, lineage: Lineage, item: str, species: str, from_job: int | None, but_job: int | None
+) -> Result | None:
+    """Find the newest particles of an item that hold the species."""
+    for result in lineage.holding(ParticleSet.__name__, item, from_job):
+        if result.job.number != but_job and _holds(project, result, species):
+            return result
+    return None
+
+
+def _holds(project: Project, result: Result, species: str) -> bool:
+    """Tell whether a result has particles of a species; one that was made for one species says so itself."""
+    said = result.job.params.get(_SPECIES)
+    if not species or said == species:
+        return True
+    if said:
+        return False
+    particles = load_noun(ParticleSet, project.job_folder(result.job.number) / result.series)
+    return species in set(np.asarray(particles.features.get(_SPECIES, [])).astype(str))
