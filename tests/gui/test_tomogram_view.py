@@ -6,7 +6,15 @@ import pytest
 from napari_tomoflow.core.model import Tomogram
 from napari_tomoflow.core.ops.deconvolution import deconvolve
 from napari_tomoflow.gui.opening import show_noun
-from napari_tomoflow.gui.tomogram_view.slabs import CONTRASTS, Filter, extent_ang, grey_levels, index_of, slab
+from napari_tomoflow.gui.tomogram_view.slabs import (
+    CONTRASTS,
+    Filter,
+    extent_ang,
+    grey_levels,
+    index_of,
+    oblique_slab,
+    slab,
+)
 from napari_tomoflow.gui.tomogram_view.view import TomogramView
 
 VOXEL_ANG = 10.0
@@ -67,6 +75,26 @@ def test_places_count_from_the_middle_voxel():
     assert [index_of(tomogram, axis, place_of(2, 3, 4)[axis]) for axis in (0, 1, 2)] == [2, 3, 4]
     low, high = extent_ang(tomogram, 1)
     assert (low, high) == (-105.0, 95.0)
+
+
+def test_level_oblique_slab_is_the_slab_itself():
+    tomogram = noise()
+    axes = np.eye(3)[[2, 1, 0]]
+    found = oblique_slab(tomogram, np.array(place_of(5, 10, 15)), axes, 10 * VOXEL_ANG, 3 * VOXEL_ANG)
+    np.testing.assert_allclose(found, tomogram.volume[4:7, 5:16, 10:21].mean(axis=0), atol=1e-5)
+
+
+def test_oblique_slab_shows_what_lies_in_its_plane():
+    z, y, x = (np.arange(n) - n // 2 for n in (40, 50, 60))
+    ramp = (1.0 * z[:, None, None] + 2.0 * y[:, None] + 3.0 * x).astype(np.float32)
+    tomogram = Tomogram(name="ramp", volume=ramp, voxel_ang=VOXEL_ANG, origin_ang_zyx=ORIGIN_ANG)
+    right, down = np.array([0.6, 0.0, 0.8]), np.array([0.0, 1.0, 0.0])
+    center = np.array(place_of(6, 10, 15)) + 10.0
+    found = oblique_slab(tomogram, center, np.stack([right, down, np.cross(right, down)]), 8 * VOXEL_ANG, 3 * VOXEL_ANG)
+    span = np.arange(-4, 5)
+    middle = (center - ORIGIN_ANG) / VOXEL_ANG @ [1.0, 2.0, 3.0]
+    expected = middle + 2.0 * span[:, None] + (0.6 + 2.4) * span
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_low_pass_keeps_the_mean_and_falls_to_one_half_where_it_says():
@@ -138,11 +166,11 @@ def test_swapping_shows_the_other_tomogram_at_the_same_place(view, qtbot):
 
 
 def test_thickness_filter_and_contrast_are_applied(view, qtbot):
-    view.thickness.setValue(3)
-    view.kind.setCurrentText("low-pass")
-    view.lowpass.setValue(50.0)
-    view.contrast.setCurrentText("strong")
-    view.inverted.setChecked(True)
+    view.look.thickness.setValue(3)
+    view.look.kind.setCurrentText("low-pass")
+    view.look.lowpass.setValue(50.0)
+    view.look.contrast.setCurrentText("strong")
+    view.look.inverted.setChecked(True)
     settle(view, qtbot)
     expected = Filter(kind="low-pass", lowpass_ang=50.0).apply(noise().volume[4:7].mean(axis=0), VOXEL_ANG)
     np.testing.assert_allclose(shown(view, "xy"), expected, atol=1e-5)

@@ -1,7 +1,7 @@
 """Three panes with one crosshair: the slices x-y, x-z and y-z of a volume, their axes linked."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyqtgraph as pg
@@ -25,6 +25,8 @@ class Panes(pg.GraphicsLayoutWidget):
 
     moved = Signal(tuple)
     """The place a person chose, (z, y, x) in Å."""
+
+    box_class: ClassVar[type[pg.ViewBox]] = pg.ViewBox
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,7 +87,8 @@ class Panes(pg.GraphicsLayoutWidget):
             box.setRange(QRectF(right[0], down[0], right[1] - right[0], down[1] - down[0]), padding=0.0)
 
     def _make_pane(self, pane: str, row: int, column: int) -> None:
-        box = self._boxes[pane] = self.addViewBox(row=row, col=column, lockAspect=True, invertY=True)
+        box = self._boxes[pane] = self.box_class(lockAspect=True, invertY=True)
+        self.addItem(box, row, column)
         image = self.images[pane] = pg.ImageItem(axisOrder="row-major")
         box.addItem(image)
         pen = pg.mkPen(_CROSSHAIR, width=1)

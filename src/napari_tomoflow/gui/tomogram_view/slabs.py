@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from napari_tomoflow.core.model import Optics, Tomogram
 from napari_tomoflow.core.ops.deconvolution import deconvolve
@@ -84,6 +85,51 @@ def slab(tomogram: Tomogram, axis: Axis, at_ang: float, thickness_ang: float) ->
         where[axis] = plane
         total += np.asarray(tomogram.volume[tuple(where)], np.float32)
     return np.asarray(total / np.float32(len(planes)), np.float32)
+
+
+def oblique_slab(
+    tomogram: Tomogram,
+    center_ang_zyx: NDArray[np.float64],
+    axes_zyx: NDArray[np.float64],
+    side_ang: float,
+    thickness_ang: float = 0.0,
+) -> Image:
+    """Average square slices of any direction about a place; only the block of the volume they cross is read.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+    center_ang_zyx : float64[3]
+        Å in the specimen's frame; it lies at pixel ``n // 2``.
+    axes_zyx : float64[3, 3]
+        Unit vectors (z, y, x) that point to the right of the slice, down it, and across it.
+    side_ang : float
+        Length of its sides; samples are one voxel apart.
+    thickness_ang : float
+
+    Returns
+    -------
+    float32[n, n]
+        Outside the volume its edge goes on.
+    """
+    reach = max(1, round(side_ang / 2.0 / tomogram.voxel_ang))
+    half_thick = max(0, round((thickness_ang / tomogram.voxel_ang - 1.0) / 2.0))
+    shape = np.array(tomogram.volume.shape)
+    middle = (center_ang_zyx - np.array(tomogram.origin_ang_zyx)) / tomogram.voxel_ang + shape // 2
+    right, down, across = np.asarray(axes_zyx, np.float64)
+    span = np.arange(-reach, reach + 1, dtype=np.float64)
+    plane = middle + span[:, None, None] * down + span[None, :, None] * right  # (rows, columns, zyx)
+    corners = plane[[0, 0, -1, -1], [0, -1, 0, -1]]
+    corners = np.concatenate([corners + step * half_thick * across for step in (-1, 1)])
+    low = np.clip(np.floor(corners.min(axis=0)), 0, shape - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, shape).astype(int)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    block = np.asarray(tomogram.volume[z, y, x], np.float32)
+    total = np.zeros((len(span), len(span)), np.float32)
+    for step in range(-half_thick, half_thick + 1):
+        at = np.moveaxis(plane + step * across - low, -1, 0)
+        total += map_coordinates(block, at, order=1, mode="nearest")
+    return total / np.float32(2 * half_thick + 1)
 
 
 def index_of(tomogram: Tomogram, axis: Axis, at_ang: float) -> int:
