@@ -1,4 +1,8 @@
-"""Particle tables with RELION 5's columns; whatever else a table holds is kept as features."""
+"""Particle tables with RELION 5's columns; whatever else a table holds is kept as features.
+
+RELION says once for all particles, or once for each optics group, what is the same for many. Here each
+particle carries it as features, which are taken together again when a table is written.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,27 +13,49 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import column_if_any
-from napari_tomoflow.io.star import read_star, table_of, write_star
+from napari_tomoflow.io.star import Blocks, read_star, table_of, write_star
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_CENTERS = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
-_ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
+Floats = NDArray[np.float64]
+
+CENTERS = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
+COORDINATES = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
+ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _SUBTOMOGRAM_ANGLES = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
 _QUATERNION = tuple(f"tomoflowQuaternion{part}" for part in "XYZW")
+_GROUP = "rlnOpticsGroup"
+_STACKS = "rlnTomoSubTomosAre2DStacks"
+_IMAGE = "rlnImageName"
+TEXT_FEATURES = ("species",)
+
+_OF_GROUP = (
+    "rlnOpticsGroupName", "rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast",
+    "rlnTomoTiltSeriesPixelSize", "rlnCtfDataAreCtfPremultiplied", "rlnImageDimensionality",
+    "rlnTomoSubtomogramBinning", "rlnImagePixelSize", "rlnImageSize", "rlnMicrographOriginalPixelSize",
+)  # fmt: skip
+_KNOWN = {
+    "rlnTomoName", "rlnClassNumber", "rlnRandomSubset", "tomoflowId", "tomoflowScore",
+    *CENTERS, *COORDINATES, *ORIGINS, *_ANGLES, *_SUBTOMOGRAM_ANGLES, *_QUATERNION,
+}  # fmt: skip
 
 
 def write_particles(path: Path, particles: ParticleSet) -> None:
     """Write a particle set as a table RELION 5 reads; our quaternions beside the angles keep every digit."""
+    centers = _spread(CENTERS, particles.centers_ang_zyx[:, ::-1])
+    write_star(path, blocks_of(particles, centers))
+
+
+def blocks_of(particles: ParticleSet, placed: dict[str, NDArray[Any]]) -> Blocks:
+    """Lay particles out as the blocks of RELION's file, with the columns that say where they are."""
     import pandas as pd
 
-    angles_deg = poses.relion_from_matrices(particles.matrices)
     columns: dict[str, NDArray[Any]] = {
         "rlnTomoName": particles.tomogram,
-        **_spread(_CENTERS, particles.centers_ang_zyx[:, ::-1]),
-        **_spread(_ANGLES, angles_deg),
+        **placed,
+        **_spread(_ANGLES, poses.relion_from_matrices(particles.matrices)),
         **_spread(_QUATERNION, particles.quaternions_xyzw),
         "rlnClassNumber": particles.class_ids,
         "rlnRandomSubset": particles.half,
@@ -38,7 +64,15 @@ def write_particles(path: Path, particles: ParticleSet) -> None:
     }
     features = {name: values for name, values in particles.features.items() if name not in columns}
     table = pd.DataFrame({**columns, **features})
-    write_star(path, {"general": {"rlnTomoSubTomosAre2DStacks": 0}, "particles": table})
+    stacks = table.pop(_STACKS) if _STACKS in table.columns else [0]
+    blocks: Blocks = {"general": {_STACKS: int(max(stacks, default=0))}}
+    shared = [name for name in _OF_GROUP if name in features]
+    if _GROUP in features and shared:
+        groups = table[[_GROUP, *shared]].drop_duplicates(ignore_index=True)
+        if groups[_GROUP].is_unique:
+            blocks["optics"] = groups
+            table = table.drop(columns=shared)
+    return blocks | {"particles": table}
 
 
 def read_particles(path: Path) -> ParticleSet:
@@ -49,42 +83,91 @@ def read_particles(path: Path) -> ParticleSet:
     DataError
         The file is no STAR file or has no centred coordinates.
     """
-    table = table_of(read_star(path, text_columns=("species",)), _CENTERS[0], path)
+    table = table_with_optics(path, CENTERS[0])
+    return particles_from_table(table, gather(table, CENTERS), gather(table, ORIGINS))
+
+
+def table_with_optics(path: Path, column: str) -> "pd.DataFrame":
+    """Read the table of a STAR file that has a column, with what is said once for all or for each optics group.
+
+    Raises
+    ------
+    DataError
+        The file is no STAR file or has no such table.
+    """
+    blocks = read_star(path, text_columns=TEXT_FEATURES)
+    table = table_of(blocks, column, path)
+    for name, block in blocks.items():
+        values = block if isinstance(block, dict) else {}
+        if values.get(_STACKS):
+            table[_STACKS] = values[_STACKS]
+        if name == "optics" and _GROUP in block and _GROUP in table.columns:
+            table = _with_groups(table, block)
+    return table
+
+
+def particles_from_table(table: "pd.DataFrame", positions_ang_xyz: Floats, origins_ang_xyz: Floats) -> ParticleSet:
+    """Make particles of RELION's columns and the positions they were cut at.
+
+    Parameters
+    ----------
+    table : DataFrame
+    positions_ang_xyz : float64[P, 3]
+        Å from the centre.
+    origins_ang_xyz : float64[P, 3]
+        Refined shifts, which RELION takes off in the frame of the subtomogram.
+    """
     p = len(table)
-    known = {"rlnTomoName", "rlnClassNumber", "rlnRandomSubset", "tomoflowId", "tomoflowScore"}
-    known.update(_CENTERS, _ORIGINS, _ANGLES, _SUBTOMOGRAM_ANGLES, _QUATERNION)
-    centers_xyz, turns = _placed(table)
+    subtomogram = poses.matrices_from_relion(gather(table, _SUBTOMOGRAM_ANGLES))
+    if _QUATERNION[0] in table.columns:
+        turns = gather(table, _QUATERNION)
+    else:
+        particle = poses.matrices_from_relion(gather(table, _ANGLES))
+        turns = poses.quaternions_from_matrices(subtomogram @ particle)
+    shifts = np.einsum("pij,pj->pi", subtomogram, origins_ang_xyz)
     given: dict[str, Any] = {"ids": _whole(table, "tomoflowId")} if "tomoflowId" in table.columns else {}
     return ParticleSet(
-        centers_ang_zyx=centers_xyz[:, ::-1],
+        centers_ang_zyx=(positions_ang_xyz - shifts)[:, ::-1],
         quaternions_xyzw=turns,
         tomogram=np.array(table["rlnTomoName"] if "rlnTomoName" in table.columns else [""] * p, dtype=np.str_),
         class_ids=_whole(table, "rlnClassNumber"),
         half=_whole(table, "rlnRandomSubset"),
         score=_one(table, "tomoflowScore", np.nan),
-        features={str(name): _plain(table[name]) for name in table.columns if name not in known},
+        features={str(name): _plain(table[name]) for name in table.columns if name not in _KNOWN},
+        quality=_cut_elsewhere(table, shifts),
         **given,
     )
 
 
-def _placed(table: "pd.DataFrame") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return centres (x, y, z) and quaternions with RELION's two-step pose multiplied out."""
-    subtomogram = poses.matrices_from_relion(_gather(table, _SUBTOMOGRAM_ANGLES))
-    if _QUATERNION[0] in table.columns:
-        turns = _gather(table, _QUATERNION)
-    else:
-        particle = poses.matrices_from_relion(_gather(table, _ANGLES))
-        turns = poses.quaternions_from_matrices(subtomogram @ particle)
-    origins = np.einsum("pij,pj->pi", subtomogram, _gather(table, _ORIGINS))
-    return _gather(table, _CENTERS) - origins, turns
-
-
-def _gather(table: "pd.DataFrame", names: tuple[str, ...]) -> NDArray[np.float64]:
+def gather(table: "pd.DataFrame", names: tuple[str, ...]) -> Floats:
     """Return columns side by side, zeros for those that are not there."""
     return np.stack([_one(table, name, 0.0) for name in names], axis=1)
 
 
-def _one(table: "pd.DataFrame", name: str, default: float) -> NDArray[np.float64]:
+def _with_groups(table: "pd.DataFrame", block: Any) -> "pd.DataFrame":
+    """Give every particle what its optics group says."""
+    import pandas as pd
+
+    groups = pd.DataFrame([block]) if isinstance(block, dict) else block
+    news = [name for name in groups.columns if name == _GROUP or name not in table.columns]
+    if groups[_GROUP].duplicated().any():
+        return table
+    return table.merge(groups[news], on=_GROUP, how="left")
+
+
+def _cut_elsewhere(table: "pd.DataFrame", shifts_ang: Floats) -> dict[str, Any]:
+    """Warn of images that were cut where the particles no longer are."""
+    far_ang = float(np.linalg.norm(shifts_ang, axis=1).max(initial=0.0))
+    if _IMAGE not in table.columns or far_ang < 1e-3:
+        return {}
+    sentence = (
+        f"Shifts of up to {far_ang:.1f} Å are taken into the positions: images named in {_IMAGE} were cut "
+        "before them, so extract particles again before refining with this table."
+    )
+    return {"warnings": [sentence]}
+
+
+def _one(table: "pd.DataFrame", name: str, default: float) -> Floats:
     values = column_if_any(table, name)
     return np.full(len(table), default) if values is None else values
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tomoflow import __version__
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.files import read_text, require_file, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ TEXT_COLUMNS = (
 """Columns that are text even where they look like numbers: a series may be called 017."""
 
 _KIND = "a STAR file"
+_HEAD_BYTES = 1 << 20
 _OUR_FIRST_LINE = "# napari-tomoflow"
 # What the syntax or its parsers take for something else; written as %XX, in our own files only.
 _AWKWARD = re.compile(r"""["'#%\\]|[^\S ]|[\x00-\x1f\x7f-\x9f]|^_|^(?=nan$|NaN$|<NA>$|data_|loop_).""")
@@ -85,6 +86,20 @@ def write_star(path: Path, blocks: Mapping[str, "pd.DataFrame | Mapping[str, Any
     }
     lines = [f"{_OUR_FIRST_LINE} {__version__}", "", *StarWriter(texts).data_block_generator()]
     write_text(path, "\n".join(lines) + "\n")
+
+
+def labels_of(path: Path) -> frozenset[str]:
+    """Name the labels at the head of a STAR file, as it spells them, without reading the rest.
+
+    Raises
+    ------
+    DataError
+        The file is missing or empty.
+    """
+    require_file(path, _KIND)
+    with path.open("rb") as file:
+        lines = file.read(_HEAD_BYTES).decode("utf-8", "replace").splitlines()
+    return frozenset(line.split()[0] for line in map(str.strip, lines) if line.startswith("_"))
 
 
 def table_of(blocks: Blocks, column: str, path: Path) -> "pd.DataFrame":
