@@ -1,0 +1,1 @@
+"""Averages of particles from their images in the tilts."""

@@ -1,0 +1,316 @@
+"""Images of particles straight from raw tilt series, through alignment and CTF.
+
+Boxes are cut at whole pixels around where each particle is seen, wide enough for what the CTF carries out of
+them; the remainder of the shift is a phase. Their transforms are cropped to the wanted pixel, divided by the
+spectrum of the noise of their tilt, and multiplied by the CTF at the height of the particle, by what exposure and
+tilt leave of the signal, and cut down to the box (`images.weighed_and_cut`).
+
+Legend: N tilts of the series, T of them in use, P particles.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.images import Indices, ParticleImages, shift_phases, weighed_and_cut
+from napari_tomoflow.core.averaging.noise import noise_amplitude
+from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
+from napari_tomoflow.core.ops import ctf as ctf_ops
+from napari_tomoflow.core.ops.ctf import DoseModel
+from napari_tomoflow.core.ops.fourier import half_frequencies, next_fast_size
+from napari_tomoflow.core.ops.geometry import pixels_from_ang
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+Waves = NDArray[np.complex64]
+
+_SPARE_PX = 4
+_MOST_MARGIN = 1.0
+"""Margin on either side at most, in boxes."""
+
+_CLIP_SD = 4.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The grid images of particles are made on, and how they are weighted.
+
+    Attributes
+    ----------
+    box_px : int
+        Edge of the box, even.
+    pixel_ang : float
+        What is asked for; each series comes as near as whole numbers of pixels allow.
+    radius_ang : float
+        Of the particle: outside is background; an image that does not hold all within is not used.
+    dose_weighting : {"grant-grigorieff", "b-factor", "none"}
+        How exposure fades the signal.
+    tilt_weighting : bool
+        Let the signal fall with the cosine of the tilt, as the ice gets longer.
+    """
+
+    box_px: int
+    pixel_ang: float
+    radius_ang: float
+    dose_weighting: DoseModel = "grant-grigorieff"
+    tilt_weighting: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that the particle fits."""
+        if self.box_px < 8 or self.box_px % 2:
+            raise DataError(f"The box cannot be {self.box_px} px; give an even number of at least 8.")
+        if not self.pixel_ang > 0:
+            raise DataError(f"The pixel cannot be {self.pixel_ang:g} Å; give the size the average is to have.")
+        if not 0 < self.radius_ang <= self.box_px * self.pixel_ang / 2:
+            raise DataError(
+                f"A particle of radius {self.radius_ang:g} Å does not fit into a box of {self.box_px} px of "
+                f"{self.pixel_ang:g} Å; take a larger box or a smaller radius."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class WideBoxes:
+    """Transforms of wide boxes around some particles in one tilt, and what the microscope did to them.
+
+    Attributes
+    ----------
+    images_rft : complex64[P, m, m // 2 + 1]
+        Orthonormal, dense matter bright, the particle at pixel 0, noise of power 1; 0 where it is not seen.
+    transfer : float32[P, m, m // 2 + 1]
+        CTF × fading × weight ÷ noise.
+    visible : bool[P]
+    """
+
+    images_rft: Waves
+    transfer: Reals
+    visible: NDArray[np.bool_]
+
+
+class SeriesImages:
+    """Cuts particles out of one tilt series.
+
+    Parameters
+    ----------
+    series : TiltSeries
+    alignment : Alignment
+    ctf : CtfSeries or None
+        Without it images count as if the microscope had none.
+    sampling : Sampling
+    """
+
+    def __init__(self, series: TiltSeries, alignment: Alignment, ctf: CtfSeries | None, sampling: Sampling) -> None:
+        _check_counts(series, alignment, ctf)
+        self._series, self._alignment, self._ctf, self._sampling = series, alignment, ctf, sampling
+        self.tilts: Indices = np.flatnonzero(series.kept & alignment.kept)
+        if not len(self.tilts):
+            raise DataError(f"{series.name}: no tilt is in use; keep some.")
+        self._wide_px, self._raw_px = self._box_sizes()
+        self.pixel_ang = series.pixel_ang * self._raw_px / self._wide_px
+        ky, kx = ctf_ops.rfft_frequencies((self._wide_px, self._wide_px), self.pixel_ang)
+        self._k_yx, self._k_inv_ang = (ky, kx), np.hypot(ky, kx)
+        noise = [noise_amplitude(series, int(tilt), self._raw_px, self._wide_px) for tilt in self.tilts]
+        self._mean = np.array([mean for mean, _, _ in noise])
+        self._sd = np.array([sd for _, sd, _ in noise])
+        self._noise = [_on_half_transform(amplitude, self._wide_px) for _, _, amplitude in noise]
+
+    def _box_sizes(self) -> tuple[int, int]:
+        """Choose the wide box in wanted pixels and in raw ones, so that they span the same field."""
+        series, sampling = self._series, self._sampling
+        if sampling.pixel_ang < series.pixel_ang * (1 - 1e-3):
+            raise DataError(
+                f"{series.name}: a pixel of {sampling.pixel_ang:g} Å is finer than the {series.pixel_ang:g} Å of the "
+                "images; give a coarser one."
+            )
+        binning = sampling.pixel_ang / series.pixel_ang
+        least = next_fast_size(sampling.box_px + 2 * self._margin_px())
+        choices = [next_fast_size(least + spare) for spare in range(0, max(8, least // 4), 2)]
+        error = [abs(_even(wide * binning) / (wide * binning) - 1.0) for wide in choices]
+        wide = choices[int(np.argmin(np.round(error, 5)))]
+        return wide, _even(wide * binning)
+
+    def _margin_px(self) -> int:
+        """Return how far the CTF carries the finest detail: λ · defocus · k, in wanted pixels."""
+        if self._ctf is None:
+            return _SPARE_PX
+        pixel_ang = self._sampling.pixel_ang
+        defocus_ang = float(np.abs(self._ctf.defocus_ang[self.tilts]).max())
+        reach_px = self._ctf.optics.wavelength_ang * defocus_ang * 0.5 / pixel_ang**2
+        return int(np.ceil(min(reach_px, _MOST_MARGIN * self._sampling.box_px))) + _SPARE_PX
+
+    def images(self, centers_ang_zyx: Floats) -> ParticleImages:
+        """Return the images of particles at some places, Å from the tomogram's centre."""
+        n, count = self._sampling.box_px, len(centers_ang_zyx)
+        shape = (count, len(self.tilts), n, n // 2 + 1)
+        images_rft, power = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        visible = np.zeros(shape[:2], np.bool_)
+        image_ang_yx, depth_ang = self._alignment.project(centers_ang_zyx)
+        for index, tilt in enumerate(self.tilts):
+            boxes = self.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
+            images_rft[:, index], power[:, index] = weighed_and_cut(boxes.images_rft, boxes.transfer, n)
+            visible[:, index] = boxes.visible
+        power *= visible[..., None, None]
+        return ParticleImages(
+            images_rft=images_rft,
+            power=power,
+            rotations=np.tile(self._alignment.rotations[self.tilts], (count, 1, 1, 1)),
+            visible=visible,
+            pixel_ang=self.pixel_ang,
+        )
+
+    def wide_boxes(self, index: int, image_ang_yx: Floats, depth_ang: Floats) -> WideBoxes:
+        """Cut particles out of the `index`-th tilt in use, seen at some places and heights."""
+        shape_yx = self._series.shape_yx
+        seen_px = pixels_from_ang(image_ang_yx, self._series.pixel_ang, shape_yx)
+        whole = np.rint(seen_px).astype(np.int64)
+        radius_px = self._sampling.radius_ang / self._series.pixel_ang
+        visible = np.all((seen_px >= radius_px) & (seen_px <= np.array(shape_yx) - 1 - radius_px), axis=1)
+        boxes = self._raw_boxes(index, whole, visible)
+        images_rft = _cropped_rft(boxes, self._wide_px)
+        # Pixel n // 2 of the box and the fraction beyond it become pixel 0.
+        back_px = -(self._raw_px // 2 + seen_px - whole) * (self._wide_px / self._raw_px)
+        images_rft *= shift_phases(self._wide_px, back_px) * (1 / self._noise[index])
+        return WideBoxes(images_rft, self._transfer(index, depth_ang), visible)
+
+    def _raw_boxes(self, index: int, corner_px: Indices, visible: NDArray[np.bool_]) -> Reals:
+        """Read boxes about some pixels, background 0 and its standard deviation 1, dense matter bright."""
+        size, mean, sd = self._raw_px, self._mean[index], self._sd[index]
+        boxes = np.zeros((len(corner_px), size, size), np.float32)
+        read = _Reader(self._series, int(self.tilts[index]), int(visible.sum()) * size**2)
+        for number in np.flatnonzero(visible):
+            inside = read.into(boxes[number], corner_px[number] - size // 2)
+            boxes[number][inside] -= self._background(boxes[number][inside], inside, mean, sd)
+        sign = -1.0 if self._series.contrast == "dark" else 1.0
+        boxes *= np.float32(sign / sd)
+        return boxes
+
+    def _background(self, pixels_yx: Reals, inside: tuple[slice, slice], mean: float, sd: float) -> np.float32:
+        """Average the pixels beyond the radius of the particle, each kept within a few SD of the tilt's mean."""
+        offset = np.arange(self._raw_px) - self._raw_px // 2
+        y, x = offset[inside[0]][::2], offset[inside[1]][::2]
+        radius_px = self._sampling.radius_ang / self._series.pixel_ang
+        outside = y[:, None] ** 2 + x**2 > radius_px**2
+        sample = pixels_yx[::2, ::2][outside]
+        if not len(sample):
+            return np.float32(mean)
+        return np.float32(np.clip(sample, mean - _CLIP_SD * sd, mean + _CLIP_SD * sd).mean(dtype=np.float64))
+
+    def _transfer(self, index: int, depth_ang: Floats) -> Reals:
+        """Return what became of the signal of particles at some heights: float32[P, m, m // 2 + 1]."""
+        series, sampling, tilt = self._series, self._sampling, int(self.tilts[index])
+        exposure = float(series.dose_before_e_ang2[tilt] + series.dose_of_tilt_e_ang2[tilt] / 2)
+        left = ctf_ops.dose_envelope(self._k_inv_ang, exposure, series.optics.voltage_kv, sampling.dose_weighting)
+        if sampling.tilt_weighting:
+            left = left * abs(self._alignment.rotations[tilt, 2, 2])
+        left = (left / self._noise[index]).astype(np.float32)
+        if self._ctf is None:
+            return np.broadcast_to(left, (len(depth_ang), *left.shape))
+        ctf = self._ctf
+        gamma = ctf_ops.gamma_2d_rad(
+            self._k_yx, float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt]), float(ctf.azimuth_deg[tilt]),
+            ctf.optics, float(ctf.phase_deg[tilt]),
+        ).astype(np.float32)  # fmt: skip
+        per_height = ctf_ops.gamma_per_defocus(self._k_inv_ang, ctf.optics).astype(np.float32)
+        rise = (ctf.hand * depth_ang).astype(np.float32)[:, None, None]
+        return np.asarray(np.sin(gamma + rise * per_height) * left)
+
+
+class _Reader:
+    """Reads boxes of one tilt: the whole image at once where boxes would touch most of it."""
+
+    def __init__(self, series: TiltSeries, tilt: int, wanted_px: int) -> None:
+        self._shape_yx = series.shape_yx
+        self._images, self._tilt = series.images, tilt
+        self._whole = series.image(tilt) if 2 * wanted_px > np.prod(series.shape_yx) else None
+
+    def into(self, box_yx: Reals, corner_yx: Indices) -> tuple[slice, slice]:
+        """Fill what lies inside the image, and say which part of the box that is."""
+        low = np.maximum(corner_yx, 0)
+        high = np.minimum(corner_yx + box_yx.shape, self._shape_yx)
+        here = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        inside = (
+            slice(int(low[0] - corner_yx[0]), int(high[0] - corner_yx[0])),
+            slice(int(low[1] - corner_yx[1]), int(high[1] - corner_yx[1])),
+        )
+        box_yx[inside] = self._images[(self._tilt, *here)] if self._whole is None else self._whole[here]
+        return inside
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetImages:
+    """An `ImageSource` that cuts images out of the raw tilt series of a data set whenever asked.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    sampling : Sampling
+    """
+
+    dataset: Dataset
+    sampling: Sampling
+    _prepared: dict[str, SeriesImages] = field(default_factory=dict)
+
+    @property
+    def particles(self) -> ParticleSet:
+        """The particles, where they lie now."""
+        return self.dataset.particles
+
+    @property
+    def box_px(self) -> int:
+        """Edge of the boxes."""
+        return self.sampling.box_px
+
+    @property
+    def pixel_ang(self) -> float:
+        """Pixel of the boxes."""
+        return self.sampling.pixel_ang
+
+    def at(self, particles: ParticleSet) -> "DatasetImages":
+        """Return the same source for particles moved or turned."""
+        return replace(self, dataset=self.dataset.replace(particles=particles))
+
+    def images(self, chosen: Indices) -> ParticleImages:
+        """Cut out some particles of one tomogram."""
+        return self.of_series(str(self.particles.tomogram[chosen[0]])).images(self.particles.centers_ang_zyx[chosen])
+
+    def of_series(self, name: str) -> SeriesImages:
+        """Return what cuts particles out of one series; what its boxes share is worked out once."""
+        if name not in self._prepared:
+            data = self.dataset
+            self._prepared[name] = SeriesImages(
+                data.series[name], data.alignments[name], data.ctfs.get(name), self.sampling
+            )
+        return self._prepared[name]
+
+
+def _check_counts(series: TiltSeries, alignment: Alignment, ctf: CtfSeries | None) -> None:
+    for what, count in (("alignment", alignment.n_tilts), ("CTF", series.n_tilts if ctf is None else ctf.n_tilts)):
+        if count != series.n_tilts:
+            raise DataError(
+                f"{series.name}: the {what} is of {count} tilts, the series has {series.n_tilts}; "
+                "give those of one series."
+            )
+
+
+def _cropped_rft(boxes: Reals, size: int) -> Waves:
+    """Transform boxes orthonormally, and keep the frequencies of a coarser grid."""
+    full = scipy.fft.rfft2(boxes, norm="ortho")
+    rows = np.rint(scipy.fft.fftfreq(size) * size).astype(np.int64)
+    cropped = np.asarray(full[:, rows, : size // 2 + 1], np.complex64)
+    # Of these an even grid holds only the cosine.
+    cropped[:, size // 2] = 0.0
+    cropped[:, :, size // 2] = 0.0
+    return cropped
+
+
+def _on_half_transform(amplitude: Floats, size: int) -> Reals:
+    """Spread a radial curve, one value per step of frequency, over a half transform."""
+    ky, kx = half_frequencies((size, size))
+    radius = np.hypot(ky, kx) * size
+    return np.asarray(np.interp(radius, np.arange(len(amplitude)), amplitude), np.float32)
+
+
+def _even(size: float) -> int:
+    return 2 * round(size / 2)

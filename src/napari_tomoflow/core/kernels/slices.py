@@ -1,0 +1,227 @@
+"""Central slices out of the three-dimensional transform of a map, and back into one.
+
+A *cube* holds the half with kx ≥ 0 of the transform of a real map, frequency 0 at cell ``[c, c, 0]``: it is an
+array ``[2 c + 1, 2 c + 1, c + 1]`` whose cells are ``1 / scale`` of the frequency step of the images apart. No
+index wraps around, so the loops have no branches but those of the sphere of frequencies in use.
+
+Legend: S slices of n × n pixels.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from napari_tomoflow.core.kernels._jit import inner, kernel
+
+
+@inner
+def sample_cube(cube_rft, x, y, z):
+    """Interpolate a cube trilinearly at a place (x, y, z) in cells from frequency 0: complex64.
+
+    Notes
+    -----
+    Not checked: the place lies within ``c - 1`` cells of frequency 0. It takes three float32.
+    """
+    half = cube_rft.shape[2] - 1
+    sign = np.float32(1.0)
+    if x < 0:
+        x, y, z = -x, -y, -z
+        sign = np.float32(-1.0)
+    # Adding what makes the number positive first lets truncation stand for the floor.
+    y += np.float32(half)
+    z += np.float32(half)
+    x0, y0, z0 = int(x), int(y), int(z)
+    wx, wy, wz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+    lower_near = _between(cube_rft[z0, y0, x0], cube_rft[z0, y0, x0 + 1], wx)
+    lower_far = _between(cube_rft[z0, y0 + 1, x0], cube_rft[z0, y0 + 1, x0 + 1], wx)
+    upper_near = _between(cube_rft[z0 + 1, y0, x0], cube_rft[z0 + 1, y0, x0 + 1], wx)
+    upper_far = _between(cube_rft[z0 + 1, y0 + 1, x0], cube_rft[z0 + 1, y0 + 1, x0 + 1], wx)
+    value = _between(_between(lower_near, lower_far, wy), _between(upper_near, upper_far, wy), wz)
+    return np.complex64(complex(value.real, sign * value.imag))
+
+
+@inner
+def _between(a, b, share):
+    return a + share * (b - a)
+
+
+@inner
+def columns_within(row_v, radius, n_columns):
+    """Return how many columns of a row of a half transform lie within a radius, the radius itself left out."""
+    inside = radius * radius - row_v * row_v
+    if inside <= 0:
+        return 0
+    return min(math.ceil(math.sqrt(inside)), n_columns)
+
+
+@kernel
+def extract_slices(slices_rft, cube_rft, axes, scale, radius):
+    """Take central slices out of a cube, by trilinear interpolation.
+
+    Parameters
+    ----------
+    slices_rft : complex64[S, n, n // 2 + 1]
+        Written; zero from the radius on.
+    cube_rft : complex64[2 c + 1, 2 c + 1, c + 1]
+    axes : float32[S, 2, 3]
+        Axes u and v of each slice in the map, as (x, y, z): the first two rows of the rotation from map to image.
+    scale : float
+        Cells of the cube to a frequency step of the slices.
+    radius : float
+        In frequency steps of the slices.
+
+    Notes
+    -----
+    Not checked: shapes; even n; ``radius · scale ≤ c - 1``; ``radius ≤ n / 2``. Threads own whole slices. NaN
+    spreads to the samples next to it.
+    """
+    n, n_columns = slices_rft.shape[1], slices_rft.shape[2]
+    step = np.float32(scale)
+    for s in prange(len(slices_rft)):
+        ux, uy, uz = axes[s, 0, 0] * step, axes[s, 0, 1] * step, axes[s, 0, 2] * step
+        vx, vy, vz = axes[s, 1, 0] * step, axes[s, 1, 1] * step, axes[s, 1, 2] * step
+        for row in range(n):
+            v = row if row < n // 2 else row - n
+            end = columns_within(v, radius, n_columns)
+            at_v = np.float32(v)
+            for column in range(end):
+                u = np.float32(column)
+                slices_rft[s, row, column] = sample_cube(
+                    cube_rft, u * ux + at_v * vx, u * uy + at_v * vy, u * uz + at_v * vz
+                )
+            for column in range(end, n_columns):
+                slices_rft[s, row, column] = 0.0
+
+
+@kernel
+def insert_slices(cube, images_rft, power, slice_weights, axes, scale, radius, n_bands):
+    """Add slices and their weights to the cells around each of their samples: the transpose of `extract_slices`.
+
+    Parameters
+    ----------
+    cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Added to: real and imaginary part, weight; the last entry of each cell pads it to 16 bytes and stays.
+    images_rft : complex64[S, n, n // 2 + 1]
+    power : float32[S, n, n // 2 + 1]
+        Weight of each sample.
+    slice_weights : float32[S]
+        How often each slice counts.
+    axes, scale, radius
+        As for `extract_slices`.
+    n_bands : int
+        Ranges of kz the threads share out; the number of threads serves best. It does not change the result.
+
+    Notes
+    -----
+    A slice in a half transform stands for its opposite too, which lands in the half the cube does not hold, but for
+    the plane kx = 0: there every cell lacks what its opposite got, and the caller adds the two. The sample at
+    frequency 0, its own opposite, counts half. Not checked: as for `extract_slices`. Threads own whole planes kz and
+    take all samples in their order, so any number of threads gives the same sums. Cells are summed in float32: what
+    many slices add stays within 10⁻⁵ of the sum. NaN spreads to the cells around it.
+    """
+    n, n_columns = images_rft.shape[1], images_rft.shape[2]
+    planes, half = cube.shape[0], cube.shape[2] - 1
+    step = np.float32(scale)
+    for band in prange(n_bands):
+        low, high = planes * band // n_bands, planes * (band + 1) // n_bands
+        for s in range(len(images_rft)):
+            if slice_weights[s] == 0:
+                continue
+            ux, uy, uz = axes[s, 0, 0] * step, axes[s, 0, 1] * step, axes[s, 0, 2] * step
+            vx, vy, vz = axes[s, 1, 0] * step, axes[s, 1, 1] * step, axes[s, 1, 2] * step
+            for row in range(n):
+                v = row if row < n // 2 else row - n
+                at_v = np.float32(v)
+                # The mirror of column 0 is in the slice already.
+                for column in range(1 if v < 0 else 0, columns_within(v, radius, n_columns)):
+                    u = np.float32(column)
+                    # Frequency 0 is its own opposite.
+                    times = slice_weights[s] * np.float32(0.5 if column == 0 and v == 0 else 1.0)
+                    value = images_rft[s, row, column]
+                    real, imaginary, weight = times * value.real, times * value.imag, times * power[s, row, column]
+                    x, y, z = u * ux + at_v * vx, u * uy + at_v * vy, u * uz + at_v * vz
+                    if x < 0:
+                        x, y, z, imaginary = -x, -y, -z, -imaginary
+                    y += np.float32(half)
+                    z += np.float32(half)
+                    z0 = int(z)
+                    if z0 + 1 < low or z0 >= high:
+                        continue
+                    wz = z - np.float32(z0)
+                    if z0 >= low:
+                        _add_to_plane(cube[z0], x, y, np.float32(1.0) - wz, real, imaginary, weight)
+                    if z0 + 1 < high:
+                        _add_to_plane(cube[z0 + 1], x, y, wz, real, imaginary, weight)
+
+
+@inner
+def _add_to_plane(plane, x, y, share, real, imaginary, weight):
+    """Add a share of one sample to the four cells of a plane around it."""
+    x0, y0 = int(x), int(y)
+    wx, wy = x - np.float32(x0), y - np.float32(y0)
+    one = np.float32(1.0)
+    for dy in range(2):
+        along_y = share * (wy if dy else one - wy)
+        for dx in range(2):
+            part = along_y * (wx if dx else one - wx)
+            plane[y0 + dy, x0 + dx, 0] += part * real
+            plane[y0 + dy, x0 + dx, 1] += part * imaginary
+            plane[y0 + dy, x0 + dx, 2] += part * weight
+
+
+@kernel
+def add_rotated(total, cube, rotation, radius):
+    """Add what a cube of sums holds at rotated places, by trilinear interpolation.
+
+    Parameters
+    ----------
+    total, cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Of `insert_slices`, with the plane kx = 0 completed.
+    rotation : float32[3, 3]
+        From the frequencies of `total` to those of `cube`, acting on (x, y, z).
+    radius : float
+        In cells; cells further from frequency 0 are left as they are.
+
+    Notes
+    -----
+    Not checked: shapes; ``radius ≤ c - 1``. Threads own whole planes kz of `total`. NaN spreads.
+    """
+    half = cube.shape[2] - 1
+    limit = np.float32(radius * radius)
+    for plane in prange(cube.shape[0]):
+        z = np.float32(plane - half)
+        for row in range(cube.shape[1]):
+            y = np.float32(row - half)
+            for column in range(half):
+                x = np.float32(column)
+                if x * x + y * y + z * z > limit:
+                    continue
+                to_x = rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z
+                to_y = rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z
+                to_z = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z
+                _add_sampled(total[plane, row, column], cube, to_x, to_y, to_z, half)
+
+
+@inner
+def _add_sampled(cell, cube, x, y, z, half):
+    """Add to one cell what a cube holds at (x, y, z)."""
+    sign = np.float32(1.0)
+    if x < 0:
+        x, y, z = -x, -y, -z
+        sign = np.float32(-1.0)
+    y += np.float32(half)
+    z += np.float32(half)
+    x0, y0, z0 = int(x), int(y), int(z)
+    wx, wy, wz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+    one = np.float32(1.0)
+    for dz in range(2):
+        along_z = wz if dz else one - wz
+        for dy in range(2):
+            along_y = along_z * (wy if dy else one - wy)
+            for dx in range(2):
+                part = along_y * (wx if dx else one - wx)
+                near = cube[z0 + dz, y0 + dy, x0 + dx]
+                cell[0] += part * near[0]
+                cell[1] += sign * part * near[1]
+                cell[2] += part * near[2]
