@@ -3,6 +3,8 @@
 Columns RELION has no name for start with ``tomoflow``.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +42,38 @@ def column_if_any(table: "pd.DataFrame", name: str) -> NDArray[np.float64] | Non
         return np.array(table[name], np.float64)
     except ValueError as error:
         raise DataError(f"The column {name} is not all numbers: {error}; mend the file it came from.") from error
+
+
+def numbers(path: Path, columns: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Gather columns as float64[P, columns].
+
+    Raises
+    ------
+    DataError
+        An entry is no finite number; the text names the file, the column and the particle.
+    """
+    return np.stack([_finite(path, name, values) for name, values in columns.items()], axis=1)
+
+
+def _finite(path: Path, name: str, values: Any) -> NDArray[np.float64]:
+    try:
+        column = np.asarray(values, np.float64)
+    except (ValueError, TypeError):
+        column = np.array([_number_or_nan(value) for value in values])
+    bad = np.flatnonzero(~np.isfinite(column))
+    if len(bad):
+        raise DataError(
+            f"{path}: {name} of particle {bad[0] + 1} is {list(values)[bad[0]]!s}, not a number; "
+            "mend that row or delete it."
+        )
+    return column
+
+
+def _number_or_nan(value: Any) -> float:
+    try:
+        return float(value)
+    except (ValueError, TypeError):
+        return float("nan")
 
 
 def table_from_alignment(alignment: Alignment) -> "pd.DataFrame":

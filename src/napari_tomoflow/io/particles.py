@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import column_if_any
+from napari_tomoflow.io.columns import column_if_any, numbers
 from napari_tomoflow.io.star import Blocks, read_star, table_of, write_star
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def read_particles(path: Path) -> ParticleSet:
         The file is no STAR file or has no centred coordinates.
     """
     table = table_with_optics(path, CENTERS[0])
-    return particles_from_table(table, gather(table, CENTERS), gather(table, ORIGINS))
+    return particles_from_table(path, table, gather(path, table, CENTERS), gather(path, table, ORIGINS))
 
 
 def table_with_optics(path: Path, column: str) -> "pd.DataFrame":
@@ -106,42 +106,58 @@ def table_with_optics(path: Path, column: str) -> "pd.DataFrame":
     return table
 
 
-def particles_from_table(table: "pd.DataFrame", positions_ang_xyz: Floats, origins_ang_xyz: Floats) -> ParticleSet:
+def particles_from_table(
+    path: Path, table: "pd.DataFrame", positions_ang_xyz: Floats, origins_ang_xyz: Floats
+) -> ParticleSet:
     """Make particles of RELION's columns and the positions they were cut at.
 
     Parameters
     ----------
+    path : Path
+        Of the table, for the messages.
     table : DataFrame
     positions_ang_xyz : float64[P, 3]
         Å from the centre.
     origins_ang_xyz : float64[P, 3]
         Refined shifts, which RELION takes off in the frame of the subtomogram.
+
+    Raises
+    ------
+    DataError
+        An angle or a whole number is none; the text names the file, the column and the particle.
     """
     p = len(table)
-    subtomogram = poses.matrices_from_relion(gather(table, _SUBTOMOGRAM_ANGLES))
+    score = column_if_any(table, "tomoflowScore")
+    subtomogram = poses.matrices_from_relion(gather(path, table, _SUBTOMOGRAM_ANGLES))
     if _QUATERNION[0] in table.columns:
-        turns = gather(table, _QUATERNION)
+        turns = gather(path, table, _QUATERNION)
     else:
-        particle = poses.matrices_from_relion(gather(table, _ANGLES))
+        particle = poses.matrices_from_relion(gather(path, table, _ANGLES))
         turns = poses.quaternions_from_matrices(subtomogram @ particle)
     shifts = np.einsum("pij,pj->pi", subtomogram, origins_ang_xyz)
-    given: dict[str, Any] = {"ids": _whole(table, "tomoflowId")} if "tomoflowId" in table.columns else {}
+    given: dict[str, Any] = {"ids": _whole(path, table, "tomoflowId")} if "tomoflowId" in table.columns else {}
     return ParticleSet(
         centers_ang_zyx=(positions_ang_xyz - shifts)[:, ::-1],
         quaternions_xyzw=turns,
         tomogram=np.array(table["rlnTomoName"] if "rlnTomoName" in table.columns else [""] * p, dtype=np.str_),
-        class_ids=_whole(table, "rlnClassNumber"),
-        half=_whole(table, "rlnRandomSubset"),
-        score=_one(table, "tomoflowScore", np.nan),
+        class_ids=_whole(path, table, "rlnClassNumber"),
+        half=_whole(path, table, "rlnRandomSubset"),
+        score=np.array(np.nan) if score is None else score,
         features={str(name): _plain(table[name]) for name in table.columns if name not in _KNOWN},
         quality=_cut_elsewhere(table, shifts),
         **given,
     )
 
 
-def gather(table: "pd.DataFrame", names: tuple[str, ...]) -> Floats:
-    """Return columns side by side, zeros for those that are not there."""
-    return np.stack([_one(table, name, 0.0) for name in names], axis=1)
+def gather(path: Path, table: "pd.DataFrame", names: tuple[str, ...]) -> Floats:
+    """Return columns side by side, zeros for those that are not there.
+
+    Raises
+    ------
+    DataError
+        An entry is no number.
+    """
+    return numbers(path, {name: table.get(name, np.zeros(len(table))) for name in names})
 
 
 def _with_groups(table: "pd.DataFrame", block: Any) -> "pd.DataFrame":
@@ -167,13 +183,8 @@ def _cut_elsewhere(table: "pd.DataFrame", shifts_ang: Floats) -> dict[str, Any]:
     return {"warnings": [sentence]}
 
 
-def _one(table: "pd.DataFrame", name: str, default: float) -> Floats:
-    values = column_if_any(table, name)
-    return np.full(len(table), default) if values is None else values
-
-
-def _whole(table: "pd.DataFrame", name: str) -> NDArray[np.int64]:
-    return _one(table, name, 0.0).astype(np.int64)
+def _whole(path: Path, table: "pd.DataFrame", name: str) -> NDArray[np.int64]:
+    return gather(path, table, (name,))[:, 0].astype(np.int64)
 
 
 def _plain(values: "pd.Series[Any]") -> NDArray[Any]:

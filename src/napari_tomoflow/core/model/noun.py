@@ -42,7 +42,7 @@ class Noun:
         return replace(self, **changes)
 
 
-def per_item(noun: str, count: int, **columns: Any) -> None:
+def per_item(noun: str, count: int, /, **columns: Any) -> None:
     """Check that every column has one entry per item; the message names the one that has not."""
     for name, column in columns.items():
         if len(column) != count:

@@ -68,7 +68,8 @@ class ParticleSet(Noun):
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        per_item("ParticleSet", p, **values, **self.features)
+        per_item("ParticleSet", p, **values)
+        per_item("ParticleSet", p, **self.features)
         finite("ParticleSet", centers_ang_zyx=centers, quaternions_xyzw=turns)
         if len(np.unique(values["ids"])) != p:
             raise DataError("Two particles share an id; ids are unique in a set; leave ids out to number them afresh.")

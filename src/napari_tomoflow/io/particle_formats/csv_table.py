@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
+from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit, numbers
+from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit
 from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat
 
 Columns = dict[str, NDArray[Any]]

@@ -11,8 +11,9 @@ from dynamotable.utils import COLUMN_NAMES
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
+from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Floats, Told, numbers
+from napari_tomoflow.io.particle_formats.frame import Floats, Told
 from napari_tomoflow.io.particle_formats.numbering import (
     named,
     number_columns,

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
+from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Told, numbers
+from napari_tomoflow.io.particle_formats.frame import Told
 from napari_tomoflow.io.particle_formats.numbering import score_of
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 

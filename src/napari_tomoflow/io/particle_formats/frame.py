@@ -8,7 +8,7 @@ matter. The centre of a tomogram is voxel ``n // 2`` along each axis.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -169,38 +169,6 @@ class Told:
     def one_name(self, path: Path, drop: str = "") -> str:
         """Name the tomogram of a file that has one and does not say which: as told, or by the file's stem."""
         return self.tomogram or path.stem.removesuffix(drop)
-
-
-def numbers(path: Path, columns: Mapping[str, Any]) -> Floats:
-    """Gather columns as float64[P, columns].
-
-    Raises
-    ------
-    DataError
-        An entry is no finite number; the text names the file, the column and the particle.
-    """
-    return np.stack([_finite(path, name, values) for name, values in columns.items()], axis=1)
-
-
-def _finite(path: Path, name: str, values: Any) -> Floats:
-    try:
-        column = np.asarray(values, np.float64)
-    except (ValueError, TypeError):
-        column = np.array([_number_or_nan(value) for value in values])
-    bad = np.flatnonzero(~np.isfinite(column))
-    if len(bad):
-        raise DataError(
-            f"{path}: {name} of particle {bad[0] + 1} is {list(values)[bad[0]]!s}, not a number; "
-            "mend that row or delete it."
-        )
-    return column
-
-
-def _number_or_nan(value: Any) -> float:
-    try:
-        return float(value)
-    except (ValueError, TypeError):
-        return float("nan")
 
 
 def _asks(path: Path, name: str, *, shape: bool, voxel: bool) -> DataError:

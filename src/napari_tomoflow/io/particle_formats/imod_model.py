@@ -13,8 +13,9 @@ import numpy as np
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
+from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import require_file, written_aside
-from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told, TomogramFrame, numbers
+from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told, TomogramFrame
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.io.columns import column_if_any
-from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told, numbers
+from napari_tomoflow.io.columns import column_if_any, numbers
+from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told
 from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat
 from napari_tomoflow.io.particles import (
     CENTERS,
@@ -45,8 +45,7 @@ def read_relion5(path: Path, told: Told) -> ParticleSet:
         The table is damaged.
     """
     table = table_with_optics(path, CENTERS[0])
-    centers = numbers(path, {name: table.get(name, np.zeros(len(table))) for name in CENTERS})
-    particles = particles_from_table(table, centers, gather(table, ORIGINS))
+    particles = particles_from_table(path, table, gather(path, table, CENTERS), gather(path, table, ORIGINS))
     return particles if "rlnTomoName" in table.columns else particles.replace(tomogram=told.one_name(path))
 
 
@@ -64,13 +63,13 @@ def read_relion_corner(path: Path, told: Told) -> ParticleSet:
     positions = numbers(path, {name: table[name] for name in COORDINATES})
     names = _names(path, table, told)
     pixel_ang = _pixel_ang(table)
-    origins = gather(table, ORIGINS)
+    origins = gather(path, table, ORIGINS)
     if ORIGINS[0] not in table.columns and _ORIGINS_PX[0] in table.columns:
         edges = _edges(table, names, told, pixel_ang)
-        origins = gather(table, _ORIGINS_PX) * edges[:, None]
+        origins = gather(path, table, _ORIGINS_PX) * edges[:, None]
         table = table.drop(columns=[name for name in _ORIGINS_PX if name in table.columns])
     centers = told.centers(path, positions, names, pixel_ang)
-    return particles_from_table(table, centers[:, ::-1], origins).replace(tomogram=names)
+    return particles_from_table(path, table, centers[:, ::-1], origins).replace(tomogram=names)
 
 
 def write_relion5(path: Path, particles: ParticleSet, told: Told) -> list[str]:
