@@ -98,7 +98,18 @@ def resolution_per_px(sums: ShellSums, threshold: float = 0.143) -> float | None
     float or None
         Cycles per voxel; None when it never falls below, or is below from the first shell on.
     """
-    fsc, frequency = sums.fsc[1:], sums.frequency_per_px[1:]
+    return crossing(sums.fsc, sums.frequency_per_px, threshold)
+
+
+def crossing(fsc: Floats, frequency: Floats, threshold: float) -> float | None:
+    """Find where a curve first falls below `threshold`, between shells by a straight line; the first shell is left out.
+
+    Returns
+    -------
+    float or None
+        In units of `frequency`; None when it never falls below, or is below from the second shell on.
+    """
+    fsc, frequency = fsc[1:], frequency[1:]
     below = np.flatnonzero(fsc < threshold)
     if not len(below) or below[0] == 0:
         return None
