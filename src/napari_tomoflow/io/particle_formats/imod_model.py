@@ -5,11 +5,11 @@ centre of the first voxel is (0.5, 0.5, 0). The model says the size of the volum
 """
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
@@ -21,10 +21,13 @@ from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 if TYPE_CHECKING:
     from imodmodel.models import Contour
 
+_Kind = tuple[str, NDArray[np.bool_]]
+
 _KIND = "an IMOD model"
 _MAGIC = b"IMODV1.2"
 _FIRST_VOXEL = np.array([0.5, 0.5, 0.0])
 _POINT_PX = 5
+_MOST_OBJECTS = 1000
 _COLOURS = ((1.0, 0.82, 0.3), (0.3, 0.76, 1.0), (1.0, 0.44, 0.57), (0.49, 0.86, 0.42), (0.78, 0.61, 1.0))
 
 
@@ -69,13 +72,14 @@ def write_imod_model(path: Path, particles: ParticleSet, told: Told) -> list[str
     name = _only_tomogram(particles)
     frame = told.whole_frame(name, path)
     points = told.positions(path, particles) + _FIRST_VOXEL
-    model = ImodModel(objects=[_object(*kind, particles, points) for kind in enumerate(_kinds(particles))])
+    kinds, warnings = _kinds(particles)
+    model = ImodModel(objects=[_object(place, kind, particles, points) for place, kind in enumerate(kinds)])
     model.header.zmax, model.header.ymax, model.header.xmax = frame.shape_zyx or (0, 0, 0)
     model.header.pixelsize, model.header.units = (frame.voxel_ang or 0.0) / 10, -9  # nanometres
     model.update_sizes()
     with written_aside(path) as aside:
         model.to_file(aside)
-    return []
+    return warnings
 
 
 def _model(path: Path) -> Any:
@@ -113,14 +117,26 @@ def _sizes(contour: "Contour") -> Floats:
     return np.full(len(contour.points), -1.0) if sizes is None else np.asarray(sizes, np.float64)
 
 
-def _kinds(particles: ParticleSet) -> Iterator[tuple[str, Any]]:
-    """Yield the name of each kind of particle and which particles are of it, by class and name."""
+def _kinds(particles: ParticleSet) -> tuple[list[_Kind], list[str]]:
+    """Return the name of each object and which particles are in it: by class, with objects left empty between."""
     species: Names = np.asarray(particles.features.get("species", np.full(len(particles), "")), np.str_)
-    for class_id, label in sorted(set(zip(particles.class_ids.tolist(), species.tolist(), strict=True))):
-        yield label or f"class {class_id}", (particles.class_ids == class_id) & (species == label)
+    pairs = sorted(set(zip(particles.class_ids.tolist(), species.tolist(), strict=True)))
+    kinds = [
+        (label or f"class {class_id}", (particles.class_ids == class_id) & (species == label))
+        for class_id, label in pairs
+    ]
+    classes = [class_id for class_id, _ in pairs]
+    if not any(classes):
+        return kinds, []
+    if len(set(classes)) < len(classes) or classes[0] < 1 or classes[-1] > _MOST_OBJECTS:
+        return kinds, ["Classes are numbered by the objects of the model."]
+    objects: list[_Kind] = [("", np.zeros(len(particles), bool))] * classes[-1]
+    for class_id, kind in zip(classes, kinds, strict=True):
+        objects[class_id - 1] = kind
+    return objects, []
 
 
-def _object(place: int, kind: tuple[str, Any], particles: ParticleSet, points: Floats) -> Any:
+def _object(place: int, kind: _Kind, particles: ParticleSet, points: Floats) -> Any:
     from imodmodel.models import Contour, Object
 
     label, chosen = kind
