@@ -64,12 +64,18 @@ def read_particle_table(
         The file is missing, damaged or of no program we know, or needs what nobody has said; the text asks
         for it by name.
     """
-    found = format_of(path, program)
     told = Told(_by_name(frames), tomogram, unit, pixel_ang)
+    particles = read_as_told(path, told, program)
+    warnings = [*particles.quality["warnings"], *outside_warnings(particles, told)]
+    return particles.replace(quality={**particles.quality, "warnings": warnings})
+
+
+def read_as_told(path: Path, told: Told, program: str | None = None) -> ParticleSet:
+    """Read particles as `read_particle_table` does, without looking whether they lie inside their tomograms."""
+    found = format_of(path, program)
     particles = found.read(path, told)
-    warnings = [*particles.quality.get("warnings", ()), *outside_warnings(particles, told)]
-    quality = {"particles": len(particles), "format": found.name, "warnings": warnings}
-    return particles.replace(quality=quality)
+    warnings = list(particles.quality.get("warnings", ()))
+    return particles.replace(quality={"particles": len(particles), "format": found.name, "warnings": warnings})
 
 
 def write_particle_table(
