@@ -103,13 +103,13 @@ def project_points(matrices: Floats, points_ang_zyx: ArrayLike) -> tuple[Floats,
     return uvw[..., 1::-1], uvw[..., 2]
 
 
-def pixels_from_ang(image_ang_yx: ArrayLike, pixel_ang: float, shape_yx: tuple[int, int]) -> Floats:
-    """Turn Å from the image centre into 0-based pixel indices; pixel ``n // 2`` is the centre."""
+def pixels_from_ang(image_ang_yx: ArrayLike, pixel_ang: float, shape_yx: tuple[int, ...]) -> Floats:
+    """Turn Å from the centre of an image or volume into 0-based pixel indices; pixel ``n // 2`` is the centre."""
     return np.asarray(image_ang_yx, np.float64) / pixel_ang + np.array([n // 2 for n in shape_yx], np.float64)
 
 
-def ang_from_pixels(pixels_yx: ArrayLike, pixel_ang: float, shape_yx: tuple[int, int]) -> Floats:
-    """Turn 0-based pixel indices into Å from the image centre: the inverse of `pixels_from_ang`."""
+def ang_from_pixels(pixels_yx: ArrayLike, pixel_ang: float, shape_yx: tuple[int, ...]) -> Floats:
+    """Turn 0-based pixel indices into Å from the centre of an image or volume: the inverse of `pixels_from_ang`."""
     return (np.asarray(pixels_yx, np.float64) - np.array([n // 2 for n in shape_yx], np.float64)) * pixel_ang
 
 
