@@ -4,7 +4,18 @@ from functools import cache
 
 import numpy as np
 
-from napari_tomoflow.core.model import Alignment, CtfSeries, Frames, Movies, Optics, RawStack, TiltSeries
+from napari_tomoflow.core.model import (
+    Alignment,
+    CtfSeries,
+    Frames,
+    Labels,
+    Movies,
+    Optics,
+    ParticleSet,
+    RawStack,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.core.stages import STAGES
 
 # Parameters that make a stage small, or that it cannot do without.
@@ -15,6 +26,7 @@ SMALL = {
     "align": {},
     "ctf": {"low_resolution_ang": 100.0, "defocus_max_um": 5.0},
     "reconstruct": {"thickness_ang": 320.0},
+    "pick": {"spacing_nm": 8.0},
 }
 
 
@@ -50,6 +62,19 @@ def _frames(images):
     )
 
 
+def _ball():
+    """Mark a ball of 160 Å radius in a small volume."""
+    z, y, x = np.mgrid[-16:16, -16:16, -16:16]
+    return z**2 + y**2 + x**2 < 8**2
+
+
+def _on_ball():
+    """Click 20 points on the surface of a ball, a few Å off."""
+    rng = np.random.default_rng(5)
+    ways = rng.normal(size=(20, 3))
+    return 160.0 * ways / np.linalg.norm(ways, axis=1, keepdims=True) + rng.normal(0, 4, (20, 3))
+
+
 def inputs_of(stage):
     """Make fresh inputs for `stage`, the optional ones too."""
     images, alignment = _bead_images()
@@ -64,6 +89,9 @@ def inputs_of(stage):
             name="TS", images=_frames(images), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
         ),
         Alignment: lambda: alignment.replace(),
+        Tomogram: lambda: Tomogram(name="TS", volume=_ball().astype(np.float32), voxel_ang=20.0),
+        Labels: lambda: Labels(name="TS", volume=_ball().astype(np.uint8), voxel_ang=20.0),
+        ParticleSet: lambda: ParticleSet(centers_ang_zyx=_on_ball(), tomogram=np.array("TS")),
         CtfSeries: lambda: CtfSeries(
             optics=Optics(), defocus_u_ang=np.full(21, 3.1e4), defocus_v_ang=np.full(21, 2.9e4), hand=-1
         ),
