@@ -20,7 +20,7 @@ def export(
     ] = None,
     /,
     *,
-    to: Annotated[str, Parameter(name="--to", metavar="imod|aretomo|relion5|warp|eman2")],
+    to: Annotated[str, Parameter(name="--to", metavar="PROGRAM")],
     series: Annotated[
         tuple[str, ...],
         Parameter(metavar="NAME…", consume_multiple=True, negative_iterable=(), show_default=False),
@@ -29,14 +29,15 @@ def export(
     hand: Annotated[Literal[-1, 1] | None, Parameter(allow_leading_hyphen=True, show_default=False)] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
 ) -> int:
-    """Write tilt series and their alignments as files of another program.
+    """Write tilt series, their alignments and the particles in them as files of another program.
 
     Parameters
     ----------
     to
-        The program.
+        imod, aretomo, relion5, warp or eman2 for all of it; relion4, dynamo, stopgap, motl, copick, cbox, coords or
+        csv for particles.
     series
-        Series to export. [all that are aligned]
+        Series to export. [all that have what the program needs]
     from_job
         Take results of this job and those it was made from. [the newest finished]
     hand

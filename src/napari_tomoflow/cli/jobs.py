@@ -45,10 +45,10 @@ def run_job(project: "Project", stage: Stage, request: Request) -> dict[str, Any
             workers=request.workers,
             report=report,
         )
-    return _summary(project, record)
+    return summary_of(project, record)
 
 
-def _summary(project: "Project", record: "JobRecord") -> dict[str, Any]:
+def summary_of(project: "Project", record: "JobRecord") -> dict[str, Any]:
     """Sum a job up for ``--json``: its items with status, error, quality, and outputs relative to the project."""
     from napari_tomoflow.io.results import load_quality
 

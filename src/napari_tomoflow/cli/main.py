@@ -13,6 +13,7 @@ from napari_tomoflow.cli.demo import demo
 from napari_tomoflow.cli.doctor import doctor
 from napari_tomoflow.cli.exits import Exit
 from napari_tomoflow.cli.export import export
+from napari_tomoflow.cli.import_particles import import_particles
 from napari_tomoflow.cli.jobs import run_stage
 from napari_tomoflow.cli.projects import new, open_, run, status
 from napari_tomoflow.cli.report import report
@@ -31,6 +32,7 @@ _PROJECT_COMMANDS: dict[str, Callable[..., int]] = {
     "open": open_,
     "run": run,
     "report": report,
+    "import-particles": import_particles,
     "export": export,
 }
 _MACHINE_COMMANDS: dict[str, Callable[..., int]] = {"demo": demo, "doctor": doctor, "warm-up": warm_up}

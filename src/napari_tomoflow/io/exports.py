@@ -1,9 +1,10 @@
 """What other programs are given: one `Exporter` for each, which says what it needs and writes its files.
 
-A new program is a function and a line in `EXPORTERS`; the nouns it takes are read off that line, so
-that lists of particles go the way alignments do.
+A new program is a function and a line in `EXPORTERS`; the nouns it takes are read off that line. Tables of
+particles are written by `io.particle_tables`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +13,23 @@ from typing import TypeVar
 import numpy as np
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.io.aretomo import write_aln
 from napari_tomoflow.io.eman2 import write_info
 from napari_tomoflow.io.imod import write_imod_alignment
 from napari_tomoflow.io.imod_com import write_tilt_com
 from napari_tomoflow.io.imod_fid import tracks_of_landmarks, write_fid
+from napari_tomoflow.io.particle_formats import TomogramFrame
+from napari_tomoflow.io.particle_formats.numbering import MAP_SUFFIX
+from napari_tomoflow.io.particle_tables import SPECIES, write_particle_table
 from napari_tomoflow.io.relion_write import relion_row, write_relion_series, write_relion_table
 from napari_tomoflow.io.stack_file import StackFile
+from napari_tomoflow.io.star import write_star
 from napari_tomoflow.io.warp import write_warp_xml
 
 N = TypeVar("N", bound=Noun)
 
+_PARTICLES_STAR = "particles.star"
 _THICKNESS_OF_FIELD = 0.25
 _MARGIN_OVER_SPECIMEN = 1.3
 """Thickness of a volume when nobody said one: of the field, and of the specimen; as reconstruct takes them."""
@@ -97,7 +103,7 @@ class Exporter:
 
 
 def _to_imod(items: Sequence[ExportItem], folder: Path) -> Exported:
-    """Write ``.xf``, ``.tlt``, ``.xtilt`` and ``_tilt.com`` of each series, and ``.fid`` where it has landmarks."""
+    """Write ``.xf``, ``.tlt``, ``.xtilt`` and ``_tilt.com`` of each series; ``.fid`` and ``.mod`` where it has such."""
     done = Exported()
     for item in items:
         series, alignment = item.need(TiltSeries), _in_use(item)
@@ -120,6 +126,7 @@ def _to_imod(items: Sequence[ExportItem], folder: Path) -> Exported:
         else:
             del paths[".fid"]
         done.add(item.name, list(paths.values()), warnings)
+        _add_table(done, item, folder / f"{item.name}.mod", "imod")
     return done
 
 
@@ -134,7 +141,7 @@ def _to_aretomo(items: Sequence[ExportItem], folder: Path) -> Exported:
 
 
 def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
-    """Write ``aligned_tilt_series.star`` and a table for each series, and ``tomograms.star`` if there are any."""
+    """Write ``aligned_tilt_series.star``, a table for each series, and those of tomograms and particles there are."""
     done = Exported()
     rows, tomograms = [], []
     for item in items:
@@ -151,6 +158,12 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
     for name, table in tables.items():
         write_relion_table(folder / name, table)
         done.files.append(folder / name)
+    if picked := [item for item in items if item.get(ParticleSet) is not None]:
+        _add_table_of_all(done, picked, folder / _PARTICLES_STAR, "relion5")
+    if picked and tomograms:
+        listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": "tomograms.star"}
+        write_star(folder / "optimisation_set.star", {"optimisation_set": listed})
+        done.files.append(folder / "optimisation_set.star")
     return done
 
 
@@ -175,17 +188,109 @@ def _to_eman2(items: Sequence[ExportItem], folder: Path) -> Exported:
         warnings = write_info(path, _in_use(item), pixel_ang=series.pixel_ang, stack=stack)
         wanted = f"EMAN2 wants the images in {stack}: make it of the stack of {item.name} with e2proc2d.py."
         done.add(item.name, [path], [*warnings, wanted])
+        _add_table(done, item, path, "eman2")
     return done
 
 
+def _table_of_all(program: str, name: str) -> Callable[[Sequence[ExportItem], Path], Exported]:
+    """Make the writer of one table for the particles of all series."""
+
+    def write(items: Sequence[ExportItem], folder: Path) -> Exported:
+        done = Exported()
+        _add_table_of_all(done, items, folder / name, program)
+        return done
+
+    return write
+
+
+def _table_of_each(program: str, ending: str) -> Callable[[Sequence[ExportItem], Path], Exported]:
+    """Make the writer of a table for the particles of each series."""
+
+    def write(items: Sequence[ExportItem], folder: Path) -> Exported:
+        done = Exported()
+        for item in items:
+            _add_table(done, item, folder / f"{item.name}{ending}", program)
+        return done
+
+    return write
+
+
+def _to_copick(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write the picks of each kind of particle in each series where copick looks for them."""
+    done = Exported()
+    for item in items:
+        particles = _particles(item)
+        kinds = np.asarray(particles.features.get(SPECIES, np.full(len(particles), "particle")), np.str_)
+        for kind in np.unique(kinds):
+            path = folder / "ExperimentRuns" / item.name / "Picks" / f"tomoflow_0_{_plain_word(str(kind))}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            own = particles[kinds == kind]
+            warnings = write_particle_table(path, own, frames=_frames([item]), program="copick")
+            done.add(item.name, [path], warnings)
+    return done
+
+
+_SERIES = (TiltSeries, Alignment)
+_PICKED = (ParticleSet, Tomogram)
+_TAKEN = (TiltSeries,)
+
 EXPORTERS: dict[str, Exporter] = {
-    "imod": Exporter((TiltSeries, Alignment), (Tomogram,), _to_imod),
-    "aretomo": Exporter((TiltSeries, Alignment), (), _to_aretomo),
-    "relion5": Exporter((TiltSeries, Alignment), (CtfSeries, Tomogram), _to_relion5),
-    "warp": Exporter((TiltSeries, Alignment), (CtfSeries,), _to_warp),
-    "eman2": Exporter((TiltSeries, Alignment), (), _to_eman2),
+    "imod": Exporter(_SERIES, _PICKED, _to_imod),
+    "aretomo": Exporter(_SERIES, (), _to_aretomo),
+    "relion5": Exporter(_SERIES, (CtfSeries, *_PICKED), _to_relion5),
+    "warp": Exporter(_SERIES, (CtfSeries,), _to_warp),
+    "eman2": Exporter(_SERIES, _PICKED, _to_eman2),
+    "relion4": Exporter(_PICKED, _TAKEN, _table_of_all("relion4", _PARTICLES_STAR)),
+    "dynamo": Exporter(_PICKED, _TAKEN, _table_of_all("dynamo", "particles.tbl")),
+    "stopgap": Exporter(_PICKED, _TAKEN, _table_of_all("stopgap", "allmotl_1.star")),
+    "motl": Exporter(_PICKED, _TAKEN, _table_of_all("motl", "motl_1.em")),
+    "copick": Exporter(_PICKED, _TAKEN, _to_copick),
+    "cbox": Exporter(_PICKED, _TAKEN, _table_of_each("cbox", ".cbox")),
+    "coords": Exporter(_PICKED, _TAKEN, _table_of_each("coords", ".coords")),
+    "csv": Exporter((ParticleSet,), (), _table_of_all("csv", "particles.csv")),
 }
 """Programs results can be given to."""
+
+
+def _add_table(done: Exported, item: ExportItem, path: Path, program: str) -> None:
+    """Write the particles of a series, if it has any and its tomogram is known; note the file once."""
+    if item.get(ParticleSet) is None:
+        return
+    if item.get(Tomogram) is None:
+        done.add(item.name, [], [f"The particles of {item.name} are left out: there is no tomogram they lie in."])
+        return
+    warnings = write_particle_table(path, _particles(item), frames=_frames([item]), program=program)
+    done.add(item.name, [path] if path not in done.files else [], warnings)
+
+
+def _add_table_of_all(done: Exported, items: Sequence[ExportItem], path: Path, program: str) -> None:
+    """Write the particles of all series into one table, with the list of tomograms that some programs have beside."""
+    particles = ParticleSet.joined([_particles(item) for item in items])
+    features = {name: column for name, column in particles.features.items() if name != "id_before"}
+    warnings = write_particle_table(path, particles.replace(features=features), frames=_frames(items), program=program)
+    beside = path.with_suffix(MAP_SUFFIX)
+    for item in items:
+        done.add(item.name, [], warnings)
+    done.files += [path, *([beside] if beside.exists() else [])]
+
+
+def _particles(item: ExportItem) -> ParticleSet:
+    return item.need(ParticleSet).replace(tomogram=np.array(item.name))
+
+
+def _frames(items: Sequence[ExportItem]) -> dict[str, TomogramFrame]:
+    """Describe the tomograms of the series that have one."""
+    frames = {}
+    for item in items:
+        tomogram, series = item.get(Tomogram), item.get(TiltSeries)
+        if tomogram is not None:
+            frames[item.name] = TomogramFrame.of(tomogram, None if series is None else series.pixel_ang)
+    return frames
+
+
+def _plain_word(text: str) -> str:
+    """Make a name copick takes for an object: letters, digits and hyphens."""
+    return re.sub(r"[^0-9A-Za-z]+", "-", text).strip("-") or "particle"
 
 
 def _in_use(item: ExportItem) -> Alignment:
