@@ -31,6 +31,10 @@ _SHELLS_OF_GRACE = 2
 """Shells next to the first random one that true ones leak into."""
 
 
+_SURE_SD = 4.0
+"""How far beyond chance halves must agree, in standard deviations of what noise does."""
+
+
 @dataclass(frozen=True, eq=False)
 class FscCurve:
     """Agreement of two halves. Legend: S shells, the first one being frequency 0.
@@ -43,6 +47,8 @@ class FscCurve:
         Of the masked halves with random phases; 0 where phases were kept.
     corrected : float64[S]
         What counts; the unmasked curve where there is no mask.
+    coefficients : float64[S]
+        Independent coefficients in each shell, which a mask leaves fewer of.
     """
 
     frequency_inv_ang: Floats
@@ -50,16 +56,21 @@ class FscCurve:
     masked: Floats
     randomised: Floats
     corrected: Floats
+    coefficients: Floats
 
     def resolution_ang(self, threshold: float = 0.143) -> float | None:
         """Return where the corrected curve first falls below a threshold, Å.
 
-        The finest of all, twice the voxel, where it never does; None where the halves do not agree at all.
+        The finest of all, twice the voxel, where it never does. None where the halves agree no better than noise would
+        by chance in as many coefficients: the first shells have few.
         """
-        at = crossing(self.corrected, self.frequency_inv_ang, threshold)
-        if at is not None:
-            return 1.0 / at
-        return float(1.0 / self.frequency_inv_ang[-1]) if self.corrected[1] >= threshold else None
+        if self.corrected[1] < threshold:
+            return None
+        at = crossing(self.corrected, self.frequency_inv_ang, threshold) or float(self.frequency_inv_ang[-1])
+        within = (self.frequency_inv_ang > 0) & (self.frequency_inv_ang <= at)
+        count = self.coefficients[within]
+        chance = _SURE_SD * np.sqrt(count.sum())
+        return 1.0 / at if count @ self.corrected[within] > chance else None
 
     def record(self) -> Mapping[str, Any]:
         """Say it in plain numbers, for the quality of an average."""
@@ -92,7 +103,7 @@ def fsc_curve(
     sums = shell_sums(first, second)
     frequency, unmasked = sums.frequency_per_px, sums.fsc
     if mask is None:
-        return FscCurve(frequency / voxel_ang, unmasked, unmasked, np.zeros_like(unmasked), unmasked)
+        return FscCurve(frequency / voxel_ang, unmasked, unmasked, np.zeros_like(unmasked), unmasked, sums.count / 2)
     soft = np.asarray(mask, np.float32)
     masked = shell_sums(first * soft, second * soft).fsc
     below = np.flatnonzero(unmasked[1:] < _RANDOM_BELOW)
@@ -104,7 +115,8 @@ def fsc_curve(
         trusted = start + _SHELLS_OF_GRACE
         randomised[trusted:] = shell_sums(noise[0] * soft, noise[1] * soft).fsc[trusted:]
     corrected = (masked - randomised) / np.maximum(1.0 - randomised, 1e-6)
-    return FscCurve(frequency / voxel_ang, unmasked, masked, randomised, corrected)
+    seen = np.square(soft, dtype=np.float64).mean()
+    return FscCurve(frequency / voxel_ang, unmasked, masked, randomised, corrected, seen * sums.count / 2)
 
 
 def _with_random_phases(volume: Reals, from_per_px: float, seed: list[int]) -> Reals:

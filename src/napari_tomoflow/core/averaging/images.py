@@ -23,7 +23,7 @@ Legend: P particles, T tilts, n pixels along the box.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
@@ -156,15 +156,15 @@ def round_window(n: int) -> Reals:
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * beyond), np.float32)
 
 
-def weighed_and_cut(wide_rft: Waves, transfer: Reals, box_px: int) -> tuple[Waves, Reals]:
-    """Multiply images in wide boxes by what weakened them, and cut them down to the box.
+def cut_to_box(weighed_rft: Waves, power: Reals, box_px: int) -> tuple[Waves, Reals]:
+    """Cut weighed images in wide boxes, and the weights with them, down to the box.
 
     Parameters
     ----------
-    wide_rft : complex64[..., m, m // 2 + 1]
-        X, orthonormal, the particle's centre at pixel 0.
-    transfer : float32[..., m, m // 2 + 1]
-        t.
+    weighed_rft : complex64[..., m, m // 2 + 1]
+        D, orthonormal, the particle's centre at pixel 0.
+    power : float32[..., m, m // 2 + 1]
+        P.
     box_px : int
         n, at most m; both even.
 
@@ -175,20 +175,17 @@ def weighed_and_cut(wide_rft: Waves, transfer: Reals, box_px: int) -> tuple[Wave
     power : float32[..., n, n // 2 + 1]
         P.
     """
-    m = wide_rft.shape[-2]
+    m = weighed_rft.shape[-2]
     rows = np.rint(scipy.fft.fftfreq(box_px) * box_px).astype(np.int64) % m
     window = round_window(box_px)
 
-    def cut(transform: NDArray[np.complexfloating] | Reals) -> Waves:
-        wide = scipy.fft.irfft2(transform, s=(m, m), overwrite_x=True)
-        box = wide[..., rows[:, None], rows] * window
-        return np.asarray(scipy.fft.rfft2(box), np.complex64)
+    def cut(transform: NDArray[Any]) -> Waves:
+        wide = scipy.fft.irfft2(transform, s=(m, m))
+        return np.asarray(scipy.fft.rfft2(wide[..., rows[:, None], rows] * window), np.complex64)
 
-    images_rft = cut(transfer * wide_rft)
     # Orthonormal transforms of boxes of different size differ in scale; multipliers do not.
-    images_rft *= np.float32(m / box_px)
-    power = np.maximum(cut((transfer * transfer).astype(np.complex64)).real, np.float32(0.0))
-    return images_rft, power
+    images_rft = cut(weighed_rft) * np.float32(m / box_px)
+    return images_rft, np.maximum(cut(power).real, np.float32(0.0))
 
 
 def shift_phases(n: int, shift_px_yx: Floats) -> Waves:

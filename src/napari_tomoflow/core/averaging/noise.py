@@ -47,14 +47,14 @@ def noise_amplitude(series: TiltSeries, tilt: int, tile_px: int, size: int) -> t
     fitting = min(tile_px, *series.shape_yx)
     starts = [np.unique(np.linspace(0, n - fitting, _TILES).astype(int)) for n in series.shape_yx]
     tiles = [image_yx[y : y + fitting, x : x + fitting] for y in starts[0] for x in starts[1]]
-    power = np.median([_radial_power((tile - mean) / sd) for tile in tiles], axis=0)
+    power = np.median([radial_power((tile - mean) / sd) for tile in tiles], axis=0)
     # Frequency 0 is the mean, which says nothing of noise.
     power[0] = power[1]
     steps = np.arange(int(np.ceil(size / 2 * 2**0.5)) + 1)
     return mean, sd, np.sqrt(np.interp(steps * fitting / tile_px, np.arange(len(power)), power))
 
 
-def _radial_power(tile_yx: NDArray[np.floating]) -> Floats:
+def radial_power(tile_yx: NDArray[np.floating]) -> Floats:
     """Average the power spectrum of a tile over rings one step of frequency wide."""
     n = len(tile_yx)
     tile_rft = scipy.fft.rfft2(tile_yx, norm="ortho")

@@ -3,7 +3,7 @@
 Boxes are cut at whole pixels around where each particle is seen, wide enough for what the CTF carries out of
 them; the remainder of the shift is a phase. Their transforms are cropped to the wanted pixel, divided by the
 spectrum of the noise of their tilt, and multiplied by the CTF at the height of the particle, by what exposure and
-tilt leave of the signal, and cut down to the box (`images.weighed_and_cut`).
+tilt leave of the signal, and cut down to the box (`images.cut_to_box`).
 
 Legend: N tilts of the series, T of them in use, P particles.
 """
@@ -11,16 +11,14 @@ Legend: N tilts of the series, T of them in use, P particles.
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.averaging.images import Indices, ParticleImages, shift_phases, weighed_and_cut
+from napari_tomoflow.core.averaging.images import Indices, ParticleImages, cut_to_box, shift_phases
 from napari_tomoflow.core.averaging.noise import noise_amplitude
+from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
-from napari_tomoflow.core.ops import ctf as ctf_ops
-from napari_tomoflow.core.ops.ctf import DoseModel
-from napari_tomoflow.core.ops.fourier import half_frequencies, next_fast_size
+from napari_tomoflow.core.ops.fourier import next_fast_size
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
 
 Floats = NDArray[np.float64]
@@ -32,43 +30,6 @@ _MOST_MARGIN = 1.0
 """Margin on either side at most, in boxes."""
 
 _CLIP_SD = 4.0
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """The grid images of particles are made on, and how they are weighted.
-
-    Attributes
-    ----------
-    box_px : int
-        Edge of the box, even.
-    pixel_ang : float
-        What is asked for; each series comes as near as whole numbers of pixels allow.
-    radius_ang : float
-        Of the particle: outside is background; an image that does not hold all within is not used.
-    dose_weighting : {"grant-grigorieff", "b-factor", "none"}
-        How exposure fades the signal.
-    tilt_weighting : bool
-        Let the signal fall with the cosine of the tilt, as the ice gets longer.
-    """
-
-    box_px: int
-    pixel_ang: float
-    radius_ang: float
-    dose_weighting: DoseModel = "grant-grigorieff"
-    tilt_weighting: bool = True
-
-    def __post_init__(self) -> None:
-        """Check that the particle fits."""
-        if self.box_px < 8 or self.box_px % 2:
-            raise DataError(f"The box cannot be {self.box_px} px; give an even number of at least 8.")
-        if not self.pixel_ang > 0:
-            raise DataError(f"The pixel cannot be {self.pixel_ang:g} Å; give the size the average is to have.")
-        if not 0 < self.radius_ang <= self.box_px * self.pixel_ang / 2:
-            raise DataError(
-                f"A particle of radius {self.radius_ang:g} Å does not fit into a box of {self.box_px} px of "
-                f"{self.pixel_ang:g} Å; take a larger box or a smaller radius."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +70,13 @@ class SeriesImages:
             raise DataError(f"{series.name}: no tilt is in use; keep some.")
         self._wide_px, self._raw_px = self._box_sizes()
         self.pixel_ang = series.pixel_ang * self._raw_px / self._wide_px
-        ky, kx = ctf_ops.rfft_frequencies((self._wide_px, self._wide_px), self.pixel_ang)
-        self._k_yx, self._k_inv_ang = (ky, kx), np.hypot(ky, kx)
+        self._response = Response(
+            self._wide_px, self.pixel_ang, series.optics if ctf is None else ctf.optics, sampling.dose_weighting
+        )
         noise = [noise_amplitude(series, int(tilt), self._raw_px, self._wide_px) for tilt in self.tilts]
         self._mean = np.array([mean for mean, _, _ in noise])
         self._sd = np.array([sd for _, sd, _ in noise])
-        self._noise = [_on_half_transform(amplitude, self._wide_px) for _, _, amplitude in noise]
+        self._noise = [on_half_transform(amplitude, self._wide_px) for _, _, amplitude in noise]
 
     def _box_sizes(self) -> tuple[int, int]:
         """Choose the wide box in wanted pixels and in raw ones, so that they span the same field."""
@@ -127,9 +89,9 @@ class SeriesImages:
         binning = sampling.pixel_ang / series.pixel_ang
         least = next_fast_size(sampling.box_px + 2 * self._margin_px())
         choices = [next_fast_size(least + spare) for spare in range(0, max(8, least // 4), 2)]
-        error = [abs(_even(wide * binning) / (wide * binning) - 1.0) for wide in choices]
+        error = [abs(even(wide * binning) / (wide * binning) - 1.0) for wide in choices]
         wide = choices[int(np.argmin(np.round(error, 5)))]
-        return wide, _even(wide * binning)
+        return wide, even(wide * binning)
 
     def _margin_px(self) -> int:
         """Return how far the CTF carries the finest detail: λ · defocus · k, in wanted pixels."""
@@ -149,7 +111,7 @@ class SeriesImages:
         image_ang_yx, depth_ang = self._alignment.project(centers_ang_zyx)
         for index, tilt in enumerate(self.tilts):
             boxes = self.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
-            images_rft[:, index], power[:, index] = weighed_and_cut(boxes.images_rft, boxes.transfer, n)
+            images_rft[:, index], power[:, index] = cut_to_box(boxes.images_rft * boxes.transfer, boxes.transfer**2, n)
             visible[:, index] = boxes.visible
         power *= visible[..., None, None]
         return ParticleImages(
@@ -168,7 +130,7 @@ class SeriesImages:
         radius_px = self._sampling.radius_ang / self._series.pixel_ang
         visible = np.all((seen_px >= radius_px) & (seen_px <= np.array(shape_yx) - 1 - radius_px), axis=1)
         boxes = self._raw_boxes(index, whole, visible)
-        images_rft = _cropped_rft(boxes, self._wide_px)
+        images_rft = cropped_rft(boxes, self._wide_px)
         # Pixel n // 2 of the box and the fraction beyond it become pixel 0.
         back_px = -(self._raw_px // 2 + seen_px - whole) * (self._wide_px / self._raw_px)
         images_rft *= shift_phases(self._wide_px, back_px) * (1 / self._noise[index])
@@ -200,21 +162,17 @@ class SeriesImages:
     def _transfer(self, index: int, depth_ang: Floats) -> Reals:
         """Return what became of the signal of particles at some heights: float32[P, m, m // 2 + 1]."""
         series, sampling, tilt = self._series, self._sampling, int(self.tilts[index])
-        exposure = float(series.dose_before_e_ang2[tilt] + series.dose_of_tilt_e_ang2[tilt] / 2)
-        left = ctf_ops.dose_envelope(self._k_inv_ang, exposure, series.optics.voltage_kv, sampling.dose_weighting)
+        exposure = series.dose_before_e_ang2[tilt] + series.dose_of_tilt_e_ang2[tilt] / 2
+        left = self._response.fading(exposure) / self._noise[index]
         if sampling.tilt_weighting:
-            left = left * abs(self._alignment.rotations[tilt, 2, 2])
-        left = (left / self._noise[index]).astype(np.float32)
+            left *= np.float32(abs(self._alignment.rotations[tilt, 2, 2]))
         if self._ctf is None:
             return np.broadcast_to(left, (len(depth_ang), *left.shape))
-        ctf = self._ctf
-        gamma = ctf_ops.gamma_2d_rad(
-            self._k_yx, float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt]), float(ctf.azimuth_deg[tilt]),
-            ctf.optics, float(ctf.phase_deg[tilt]),
-        ).astype(np.float32)  # fmt: skip
-        per_height = ctf_ops.gamma_per_defocus(self._k_inv_ang, ctf.optics).astype(np.float32)
-        rise = (ctf.hand * depth_ang).astype(np.float32)[:, None, None]
-        return np.asarray(np.sin(gamma + rise * per_height) * left)
+        ctf, rise_ang = self._ctf, self._ctf.hand * depth_ang
+        u_ang, v_ang = ctf.defocus_u_ang[tilt] + rise_ang, ctf.defocus_v_ang[tilt] + rise_ang
+        seen = self._response.ctf(u_ang, v_ang, ctf.azimuth_deg[tilt], ctf.phase_deg[tilt])
+        seen *= left
+        return seen
 
 
 class _Reader:
@@ -292,25 +250,3 @@ def _check_counts(series: TiltSeries, alignment: Alignment, ctf: CtfSeries | Non
                 f"{series.name}: the {what} is of {count} tilts, the series has {series.n_tilts}; "
                 "give those of one series."
             )
-
-
-def _cropped_rft(boxes: Reals, size: int) -> Waves:
-    """Transform boxes orthonormally, and keep the frequencies of a coarser grid."""
-    full = scipy.fft.rfft2(boxes, norm="ortho")
-    rows = np.rint(scipy.fft.fftfreq(size) * size).astype(np.int64)
-    cropped = np.asarray(full[:, rows, : size // 2 + 1], np.complex64)
-    # Of these an even grid holds only the cosine.
-    cropped[:, size // 2] = 0.0
-    cropped[:, :, size // 2] = 0.0
-    return cropped
-
-
-def _on_half_transform(amplitude: Floats, size: int) -> Reals:
-    """Spread a radial curve, one value per step of frequency, over a half transform."""
-    ky, kx = half_frequencies((size, size))
-    radius = np.hypot(ky, kx) * size
-    return np.asarray(np.interp(radius, np.arange(len(amplitude)), amplitude), np.float32)
-
-
-def _even(size: float) -> int:
-    return 2 * round(size / 2)

@@ -15,6 +15,7 @@ from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
 from napari_tomoflow.core.model.raw_stack import RawStack
 from napari_tomoflow.core.model.simulation import Simulation
+from napari_tomoflow.core.model.subtilt_set import SubtiltSet
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.model.tomogram import Tomogram
 
@@ -35,6 +36,7 @@ __all__ = [
     "ParticleSet",
     "RawStack",
     "Simulation",
+    "SubtiltSet",
     "TiltSeries",
     "Tomogram",
 ]
