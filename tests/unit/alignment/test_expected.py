@@ -3,7 +3,8 @@
 import numpy as np
 
 from napari_tomoflow.core.alignment.bundle_model import AXIS, SHIFT, TILT
-from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_by_images
+from napari_tomoflow.core.alignment.matching import neighbours_of
 from napari_tomoflow.core.model import Alignment
 from truth.rigid_motion import error_after_rigid_motion
 
@@ -17,21 +18,39 @@ def truth():
 
 def test_expected_error_is_the_mean_over_alignments_drawn_from_what_is_not_known():
     rng = np.random.default_rng(0)
-    points = rng.uniform(-0.5, 0.5, (40, 3)) * [THICKNESS_ANG, FIELD_ANG, FIELD_ANG]
-    spreads = spreads_without_landmarks(truth(), 0.5)
-    expected = expected_error_ang(truth(), spreads, (THICKNESS_ANG, FIELD_ANG, FIELD_ANG))
+    size = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
+    spreads = spreads_by_images(truth(), 0.5)
     squares = []
-    for _ in range(12):
+    for _ in range(300):
         change = spreads @ rng.standard_normal(spreads.shape[2])
         found = truth().replace(
             axis_deg=truth().axis_deg + np.rad2deg(change[:, AXIS]),
             tilt_deg=truth().tilt_deg + np.rad2deg(change[:, TILT]),
             shift_ang_yx=change[:, SHIFT][:, ::-1],
         )
-        # All points count, those outside of the images too.
-        seen = error_after_rigid_motion(found, truth(), points, 1.0, (1e6, 1e6), may_mirror=False)
-        squares.append(seen.rms_px**2)
-    assert 0.8 < np.sqrt(np.mean(squares)) / expected < 1.25
+        squares.append(difference_ang(found, truth(), size) ** 2)
+    assert 0.9 < np.sqrt(np.mean(squares)) / expected_error_ang(truth(), spreads, size) < 1.1
+
+
+def test_errors_of_images_add_up_along_the_series_though_each_fits_its_neighbours_to_the_residual():
+    spreads = spreads_by_images(truth(), 0.0)[:, SHIFT]
+    steps = spreads - np.array([spreads[neighbours_of(truth().tilt_deg, i, range(11))].mean(0) for i in range(11)])
+    step_ang = np.sqrt((steps**2).sum(axis=(1, 2)))
+    shift_ang = np.sqrt((spreads**2).sum(axis=(1, 2)))
+    assert step_ang.max() < 1.01 * 4.0
+    assert np.median(step_ang) > 0.9 * 4.0
+    assert shift_ang[[0, -1]].min() > 2.0 * shift_ang[5] > 4.0
+
+
+def test_images_are_asked_only_about_tilts_that_nothing_else_confirms():
+    confirmed = np.arange(truth().n_tilts) < 8
+    spreads = spreads_by_images(truth(), 0.5, confirmed)
+    assert not spreads[confirmed].any()
+    off_ang = np.sqrt((spreads[~confirmed][:, SHIFT] ** 2).sum(axis=(1, 2)))
+    assert 4.0 < off_ang[0] < off_ang[1:].min()
+    alone = spreads_by_images(truth(), 0.5)
+    size = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
+    assert 0 < expected_error_ang(truth(), spreads, size) < expected_error_ang(truth(), alone, size)
 
 
 def test_a_motion_of_the_whole_specimen_is_no_error():

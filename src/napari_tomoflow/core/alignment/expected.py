@@ -21,9 +21,11 @@ from napari_tomoflow.core.alignment.bundle_model import (
     derivatives_by_theta,
     theta_of,
 )
+from napari_tomoflow.core.alignment.matching import neighbours_of
 from napari_tomoflow.core.model.alignment import Alignment
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 _POINTS = 40
 _SEED = 0
@@ -31,6 +33,9 @@ _SEED = 0
 _AXIS_JITTER_DEG = 0.2
 _TILT_ERROR_DEG = 0.3
 """How far single tilts of a usual stage are turned and tilted from where they should be, when nobody measured it."""
+
+_TOGETHER = 1e-9
+"""Singular values below this fraction of the largest are motions of all tilts together."""
 
 
 def expected_error_ang(alignment: Alignment, spreads: Floats, size_ang_zyx: tuple[float, float, float]) -> float:
@@ -71,21 +76,50 @@ def difference_ang(first: Alignment, second: Alignment, size_ang_zyx: tuple[floa
     return float(np.sqrt(np.sum(left**2) / len(tilt)))
 
 
-def spreads_without_landmarks(alignment: Alignment, axis_error_deg: float) -> Floats:
-    """Say what is not known of an alignment by images alone, float64[N, 8, 4 N + 1].
+def spreads_by_images(alignment: Alignment, axis_error_deg: float, confirmed: Flags | None = None) -> Floats:
+    """Say what is not known of tilts that only images hold, float64[N, 8, 4 N + 1].
 
-    The shifts are known to the residual. The residual is blind to the rest: an error of the common axis,
-    which the disagreement of halves of the data tells, and turns and tilts of single images, which a usual
-    stage tells.
+    An image is matched with what its neighbours predict, and a wrong step is taken along by the images
+    beyond: the residual tells the steps, and errors add up from the tilts that are known. The residual is blind
+    to the rest: an error of the common axis, which the disagreement of halves of the data tells, and turns and
+    tilts of single images, which a usual stage tells.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    axis_error_deg : float
+    confirmed : bool[N], optional
+        Tilts whose errors are told otherwise and not here; left out, there are none.
     """
     n = alignment.n_tilts
+    told = np.zeros(n, np.bool_) if confirmed is None else confirmed
+    used = np.flatnonzero(alignment.kept & np.isfinite(alignment.residual_ang))
+    steps = _carried(alignment.tilt_deg[used], told[used]) * alignment.residual_ang[used] / np.sqrt(2.0)
     spreads = np.zeros((n, N_COLUMNS, 4 * n + 1))
-    each = np.arange(n)
-    spreads[each, SHIFT_X, each] = spreads[each, SHIFT_Y, n + each] = alignment.residual_ang / np.sqrt(2.0)
+    spreads[used[:, None], SHIFT_X, used] = steps
+    spreads[used[:, None], SHIFT_Y, n + used] = steps
+    each = np.flatnonzero(~told)
     spreads[each, AXIS, 2 * n + each] = np.deg2rad(_AXIS_JITTER_DEG)
     spreads[each, TILT, 3 * n + each] = np.deg2rad(_TILT_ERROR_DEG)
-    spreads[:, AXIS, 4 * n] = np.deg2rad(axis_error_deg)
+    spreads[each, AXIS, 4 * n] = np.deg2rad(axis_error_deg)
     return spreads
+
+
+def _carried(tilt_deg: Floats, known: Flags) -> Floats:
+    """Say how far each tilt goes astray for a wrong step of each: float64[K, K], zero for tilts that are known.
+
+    Shifts x and steps e agree where (I − W) x = e, W the mean over the neighbours of each tilt.
+    """
+    everyone = range(len(tilt_deg))
+    beside = np.eye(len(tilt_deg))
+    for tilt in everyone:
+        others = neighbours_of(tilt_deg, tilt, everyone)
+        beside[tilt, others] = -1.0 / len(others)
+    free = np.ix_(~known, ~known)
+    carried = np.zeros_like(beside)
+    # Where no tilt is known all may move together, which is no error; the pseudo-inverse leaves that out.
+    carried[free] = np.linalg.pinv(beside[free], rtol=_TOGETHER)
+    return carried
 
 
 def _points_within(size_ang_zyx: tuple[float, float, float]) -> Floats:

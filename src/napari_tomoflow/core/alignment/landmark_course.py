@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tomoflow.core.alignment.bending import bend
 from napari_tomoflow.core.alignment.course import Course
-from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_without_landmarks
+from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_by_images
 from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
@@ -39,6 +39,9 @@ _FAILED_PX = 3.0
 
 _THICKNESS_OF_FIELD = 0.3
 """Thickness assumed where the specimen was not seen, as a fraction of the field."""
+
+_CONFIRMING = 3
+"""Fewer landmarks than this do not confirm where a tilt lies: chance finds one or two anywhere."""
 
 Follow = Callable[[Report], Tracked | None]
 
@@ -105,8 +108,8 @@ class LandmarkChoice:
         """Say in sentences what a person should look at."""
         if self.expected_ang > _FAILED_PX * pixel_ang:
             return [f"Do not trust this alignment: its expected error is {self.expected_ang / pixel_ang:.1f} px."]
-        if _TOO_FEW in self.declined.values() and self.tracked is None:
-            return ["This alignment may be wrong by more than it expects: no landmarks that confirm it were found."]
+        if self.tracked is None:
+            return ["This alignment may be wrong by more than it expects: no landmarks confirm it."]
         return []
 
     @property
@@ -138,7 +141,7 @@ def refine_with_landmarks(
     field_ang_yx = tuple(n * series.pixel_ang for n in series.shape_yx)
     thickness_ang = course.slab.thickness_ang if course.slab.seen else _THICKNESS_OF_FIELD * min(field_ang_yx)
     size_ang_zyx = (thickness_ang, field_ang_yx[0], field_ang_yx[1])
-    without_ang = expected_error_ang(start, spreads_without_landmarks(start, course.axis_error_deg), size_ang_zyx)
+    without_ang = expected_error_ang(start, spreads_by_images(start, course.axis_error_deg), size_ang_zyx)
     declined: dict[str, str] = {}
     ways = list(_ways(series, start, course, params))
     for index, (kind, follow) in enumerate(ways):
@@ -146,7 +149,7 @@ def refine_with_landmarks(
         if found is None:
             declined[kind] = _TOO_FEW
             continue
-        with_ang = _error_with(found, size_ang_zyx)
+        with_ang = _error_with(found, start, course.axis_error_deg, size_ang_zyx)
         # Two alignments that differ by more than the error of one show the error of the other.
         shown_ang = difference_ang(start, found.alignment, size_ang_zyx)
         without_ang = max(without_ang, float(np.sqrt(max(shown_ang**2 - with_ang**2, 0.0))))
@@ -167,14 +170,21 @@ def refine_with_landmarks(
     return LandmarkChoice(start, None, declined, without_ang, course.axis_error_deg)
 
 
-def _error_with(found: Tracked, size_ang_zyx: tuple[float, float, float]) -> float:
+def _error_with(
+    found: Tracked, start: Alignment, axis_error_deg: float, size_ang_zyx: tuple[float, float, float]
+) -> float:
     """Return the error expected of an alignment by landmarks, Å: what chance makes of it, and the way still to go.
 
     One solution takes the errors of all observations for independent; those of one landmark in neighbouring
     tilts are not, and show in how far two halves of the landmarks disagree. Half of that is the error of
-    the mean. A step that was hidden by half is followed by as much again.
+    the mean. A step that was hidden by half is followed by as much again. Tilts that hardly any landmark
+    was seen in hold to their neighbours by their images alone, as they did at the `start`.
     """
-    chance_ang = expected_error_ang(found.alignment, found.bundle.spreads, size_ang_zyx)
+    seen = found.observations.tilt[found.bundle.weight >= BELIEVED]
+    confirmed = np.bincount(seen, minlength=start.n_tilts) >= _CONFIRMING
+    by_landmarks = np.where(confirmed[:, None, None], found.bundle.spreads, 0.0)
+    spreads = np.concatenate([by_landmarks, spreads_by_images(start, axis_error_deg, confirmed)], axis=2)
+    chance_ang = expected_error_ang(found.alignment, spreads, size_ang_zyx)
     if found.halves is not None:
         chance_ang = max(chance_ang, 0.5 * difference_ang(*found.halves, size_ang_zyx))
     bias_ang = 0.0 if found.before is None else difference_ang(found.before, found.alignment, size_ang_zyx)

@@ -80,4 +80,4 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     )
 
 
-ALIGN = Stage.of(align, version=3, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
+ALIGN = Stage.of(align, version=4, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
