@@ -161,6 +161,7 @@ def test_newer_picks_replace_saved_ones_and_can_be_taken_back():
     session.add([[1.0, 2.0, 3.0]])
     session.open("TS_02", job=9)
     assert session.job_of("TS_02") == 7, "changes that are not saved are never dropped"
+    session.begin_saving("TS_02")
     session.note_saved("TS_02", 8)
     session.open("TS_02", job=9)
     np.testing.assert_allclose(session.particle_set("TS_02").centers_ang_zyx, stored("TS_02", 9).centers_ang_zyx)
@@ -173,7 +174,12 @@ def test_newer_picks_replace_saved_ones_and_can_be_taken_back():
 def test_dirty_is_what_differs_from_what_was_saved(session):
     session.add([[1.0, 2.0, 3.0]])
     assert session.unsaved() == ("TS_01",)
+    saved = session.begin_saving("TS_01")
+    session.add([[4.0, 5.0, 6.0]])
     session.note_saved("TS_01", 4)
+    assert len(saved) == 1
+    assert session.unsaved() == ("TS_01",), "what was added while saving was under way is not saved"
+    session.undo()
     assert session.unsaved() == ()
     session.undo()
     assert session.is_dirty("TS_01")

@@ -11,15 +11,18 @@ VOXEL_ANG = 10.0
 DIAMETER_ANG = 200.0
 
 
-def balls(places_ang, *, contrast="dark", noise=0.0, voxel_ang=VOXEL_ANG, seed=0):
-    """Return a tomogram with soft balls of 200 Å, about an origin of its own."""
-    origin = np.array((50.0, 0.0, -20.0))
+def balls(
+    places_ang, *, contrast="dark", noise=0.0, voxel_ang=VOXEL_ANG, seed=0, diameter_ang=DIAMETER_ANG,
+    origin_ang_zyx=(50.0, 0.0, -20.0),
+):  # fmt: skip
+    """Return a tomogram with soft balls."""
+    origin = np.array(origin_ang_zyx)
     shape = np.array((40, 64, 64)) * int(VOXEL_ANG / voxel_ang)
     z, y, x = ((np.arange(n) - n // 2) * voxel_ang + o for n, o in zip(shape, origin, strict=True))
     volume = noise * np.random.default_rng(seed).normal(size=shape)
     for place in places_ang:
         distance = np.sqrt(((z - place[0]) ** 2)[:, None, None] + ((y - place[1]) ** 2)[:, None] + (x - place[2]) ** 2)
-        volume += 1 / (1 + np.exp((distance - DIAMETER_ANG / 2) / 5.0))
+        volume += 1 / (1 + np.exp((distance - diameter_ang / 2) / 5.0))
     volume = np.asarray(-volume if contrast == "dark" else volume, np.float32)
     return Tomogram(name="balls", volume=volume, voxel_ang=voxel_ang, origin_ang_zyx=tuple(origin), contrast=contrast)
 

@@ -64,7 +64,7 @@ class TomoflowDock(QWidget):
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self.poll)
         self._timer.start()
-        project = project or _project_open_in(napari_viewer)
+        project = project or project_open_in(napari_viewer)
         if project is not None:
             self.open_project(project)
 
@@ -211,7 +211,7 @@ def __getattr__(name: str) -> type[TomoflowDock]:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _project_open_in(viewer: Any) -> Path | None:
+def project_open_in(viewer: Any) -> Path | None:
     """Find the project another dock of this viewer shows."""
     docks = [dock for dock in viewer.window.dock_widgets.values() if isinstance(dock, TomoflowDock)]
     return next((dock.project.folder for dock in docks if dock.project is not None), None)

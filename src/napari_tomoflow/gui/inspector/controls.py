@@ -1,9 +1,6 @@
-"""What the panel of the inspector is made of: its keys, its buttons, its words."""
-
-from collections.abc import Callable
+"""What the panel of the inspector is made of: its keys, its words."""
 
 import numpy as np
-from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_tomoflow.gui.inspector.session import Session
 
@@ -20,23 +17,6 @@ KEYS = {
     "Control-Shift-Z": "redo",
 }
 """Keys of the inspector while one of its layers is active, and what each does. Delete is napari's own."""
-
-
-def key_button(text: str, act: Callable[[], None], key: str = "") -> QPushButton:
-    """Make a button; the key that does the same stands in its tooltip."""
-    button = QPushButton(text)
-    button.clicked.connect(lambda checked=False: act())
-    if key:
-        button.setToolTip(f"<p>{KEYS[key].capitalize()} <b>[{key}]</b></p>")
-    return button
-
-
-def keys_label() -> QLabel:
-    """List the keys."""
-    rows = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{does}</td></tr>" for key, does in KEYS.items())
-    label = QLabel(f"<table>{rows}</table>")
-    label.setWordWrap(True)
-    return label
 
 
 def quality_text(session: Session) -> str:

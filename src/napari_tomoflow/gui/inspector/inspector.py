@@ -13,11 +13,12 @@ from napari_tomoflow.core.alignment.mend import resolve
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.gui.background import Background
 from napari_tomoflow.gui.docking import docked
-from napari_tomoflow.gui.inspector.controls import key_button, keys_label, quality_text
+from napari_tomoflow.gui.inspector.controls import KEYS, quality_text
 from napari_tomoflow.gui.inspector.plot import ResidualPlot
 from napari_tomoflow.gui.inspector.preview import Preview, Which, preview_tomogram
 from napari_tomoflow.gui.inspector.scene import Scene
 from napari_tomoflow.gui.inspector.session import Session, State
+from napari_tomoflow.gui.keys import key_button, keys_label
 from napari_tomoflow.project import JobRecord, Project, record_edit
 
 _NOTHING_OPEN = "Double-click an alignment in the Tomoflow dock to open it here."
@@ -336,17 +337,17 @@ class AlignmentInspector(QWidget):
         self.plot.tilt_chosen.connect(self._go_to_tilt)
         self.background = Background()
         self.background.ended.connect(self.refresh)
-        self.tilt_button = key_button("Leave out", self.toggle_tilt, "X")
-        self.mark_button = key_button("Mark landmark", self.mark, "M")
-        self.delete_button = key_button("Delete landmark", self.delete_landmark, "Shift-D")
-        self.next_button = key_button("Next residual", self.next_residual, "N")
-        self.previous_button = key_button("Back", self.previous_residual, "B")
-        self.solve_button = key_button("Solve again", self.solve, "R")
-        self.undo_button = key_button("Undo", self.undo, "Control-Z")
-        self.redo_button = key_button("Redo", self.redo, "Control-Shift-Z")
+        self.tilt_button = key_button("Leave out", self.toggle_tilt, "X", KEYS["X"])
+        self.mark_button = key_button("Mark landmark", self.mark, "M", KEYS["M"])
+        self.delete_button = key_button("Delete landmark", self.delete_landmark, "Shift-D", KEYS["Shift-D"])
+        self.next_button = key_button("Next residual", self.next_residual, "N", KEYS["N"])
+        self.previous_button = key_button("Back", self.previous_residual, "B", KEYS["B"])
+        self.solve_button = key_button("Solve again", self.solve, "R", KEYS["R"])
+        self.undo_button = key_button("Undo", self.undo, "Control-Z", KEYS["Control-Z"])
+        self.redo_button = key_button("Redo", self.redo, "Control-Shift-Z", KEYS["Control-Shift-Z"])
         self.tilts_button = key_button("Tilts", self.show_tilts)
-        self.before_button = key_button("Before", lambda: self.show_preview("before"), "T")
-        self.after_button = key_button("After", lambda: self.show_preview("after"), "T")
+        self.before_button = key_button("Before", lambda: self.show_preview("before"), "T", KEYS["T"])
+        self.after_button = key_button("After", lambda: self.show_preview("after"), "T", KEYS["T"])
         self.save_button = key_button("Save as a job", self.save)
         for button in (self.tilts_button, self.before_button, self.after_button):
             button.setCheckable(True)
@@ -376,7 +377,7 @@ class AlignmentInspector(QWidget):
         layout.addLayout(buttons)
         layout.addLayout(end)
         layout.addWidget(self.background)
-        layout.addWidget(keys_label())
+        layout.addWidget(keys_label(KEYS))
 
 
 def open_inspector(viewer: Any, project: Project, series: str, job: int) -> AlignmentInspector:

@@ -96,6 +96,12 @@ class Session:
         return bool(self._state.history.undone)
 
     @property
+    def last_tomogram(self) -> str:
+        """Where the last change was made; empty where there is none."""
+        done = self._state.history.done
+        return done[-1].tomogram if done else ""
+
+    @property
     def last_note(self) -> str:
         """What was done last and not taken back."""
         done = self._state.history.done
@@ -184,8 +190,13 @@ class Session:
         }
         return picks.to_set(rows, tomogram, names).replace(quality=quality)
 
+    def begin_saving(self, tomogram: str) -> ParticleSet:
+        """Return the picks of a tomogram to be saved; what is changed from now on is not among them."""
+        self._tell({"saving": tomogram})
+        return self.particle_set(tomogram)
+
     def note_saved(self, tomogram: str, job: int) -> None:
-        """Note that the picks of a tomogram are now those of a job."""
+        """Note that the picks of a tomogram, as they were when saving began, are now those of a job."""
         self._tell({"saved": {"tomogram": tomogram, "job": job}})
         self.changed.emit()
 
@@ -325,6 +336,7 @@ class Session:
         both = np.concatenate([there, rows])
         is_new = np.arange(len(both)) >= len(there)
         self._do(f"Took the {len(rows)} picks of job {job}.", IS_THERE, both, ~is_new, is_new)
+        self._tell({"saving": tomogram})
         self.note_saved(tomogram, job)
 
     def _told(self, rows: Rows) -> str:

@@ -35,8 +35,8 @@ class State:
         By tomogram.
     jobs : dict of str to int
         The job whose picks were opened or saved last; 0 before the first.
-    saved : dict of str to tuple of Change
-        The changes that stood when they were.
+    saved, saving : dict of str to tuple of Change
+        The changes that stood when they were, or when saving began that has not ended.
     history : History
     """
 
@@ -45,6 +45,7 @@ class State:
         self.picks: dict[str, Picks] = {}
         self.jobs: dict[str, int] = {}
         self.saved: dict[str, tuple[Change, ...]] = {}
+        self.saving: dict[str, tuple[Change, ...]] = {}
         self.history = History()
 
     def take(self, event: Event, load: Load) -> Rows | None:
@@ -59,8 +60,10 @@ class State:
         elif what == "append":
             centers = np.asarray(told[CENTERS], np.float64).reshape(-1, 3)
             return self.picks[told["tomogram"]].append(len(centers), **{CENTERS: centers, TYPE: told[TYPE]})
+        elif what == "saving":
+            self.saving[told] = self.history.of(told)
         elif what == "saved":
-            self.saved[told["tomogram"]] = self.history.of(told["tomogram"])
+            self.saved[told["tomogram"]] = self.saving.pop(told["tomogram"])
             self.jobs[told["tomogram"]] = told["job"]
         else:
             self._change(what, told)

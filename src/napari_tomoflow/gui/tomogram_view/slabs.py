@@ -110,7 +110,7 @@ def oblique_slab(
     Returns
     -------
     float32[n, n]
-        Outside the volume its edge goes on.
+        Outside the volume it has the mean of what is read.
     """
     reach = max(1, round(side_ang / 2.0 / tomogram.voxel_ang))
     half_thick = max(0, round((thickness_ang / tomogram.voxel_ang - 1.0) / 2.0))
@@ -125,10 +125,11 @@ def oblique_slab(
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, shape).astype(int)
     z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     block = np.asarray(tomogram.volume[z, y, x], np.float32)
+    mean = float(np.nanmean(block))
     total = np.zeros((len(span), len(span)), np.float32)
     for step in range(-half_thick, half_thick + 1):
         at = np.moveaxis(plane + step * across - low, -1, 0)
-        total += map_coordinates(block, at, order=1, mode="nearest")
+        total += map_coordinates(block, at, order=1, mode="grid-constant", cval=mean)
     return total / np.float32(2 * half_thick + 1)
 
 

@@ -14,6 +14,7 @@ from napari_tomoflow.gui.layers import METADATA_KEY
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
 from napari_tomoflow.gui.tomogram_view.look import Look
 from napari_tomoflow.gui.tomogram_view.panes import ACROSS, Panes
+from napari_tomoflow.gui.tomogram_view.places import Place, look_at, place_in_view
 from napari_tomoflow.gui.tomogram_view.slabs import Filter, Image, extent_ang, index_of, slab
 
 _NONE = "(none)"
@@ -62,11 +63,10 @@ class TomogramView(QWidget):
             self.chooser.setCurrentText(other)
             self.other.setCurrentText(shown)
 
-    def go_to(self, place_ang_zyx: tuple[float, float, float]) -> None:
+    def go_to(self, place_ang_zyx: Place) -> None:
         """Look at another place, with the viewer's sliders."""
         self.panes.show_place(place_ang_zyx)
-        first = self.viewer.dims.ndim - 3
-        self.viewer.dims.set_point(range(first, first + 3), place_ang_zyx)
+        look_at(self.viewer, place_ang_zyx)
         self._drawing.ask()
 
     @property
@@ -110,14 +110,9 @@ class TomogramView(QWidget):
         self._drawing.ask()
 
     def _follow_viewer(self, event: Any = None) -> None:
-        place = tuple(float(value) for value in self.viewer.dims.point[-3:])
+        place = place_in_view(self.viewer, self.panes.place_ang_zyx)
         if place != self.panes.place_ang_zyx:
-            # The sliders of axes in view do not say where one looks; only the one across does.
-            shown = self.viewer.dims.displayed
-            first = self.viewer.dims.ndim - 3
-            kept = self.panes.place_ang_zyx
-            place = tuple(kept[axis] if first + axis in shown else place[axis] for axis in range(3))
-            self.panes.show_place(cast(tuple[float, float, float], place))
+            self.panes.show_place(place)
             self._drawing.ask()
 
     def _describe(self, tomogram: Tomogram | None) -> None:
@@ -155,7 +150,7 @@ class TomogramView(QWidget):
 
 
 def read_slabs(
-    tomogram: Tomogram, place_ang_zyx: tuple[float, float, float], thickness_ang: float, chosen: Filter
+    tomogram: Tomogram, place_ang_zyx: Place, thickness_ang: float, chosen: Filter
 ) -> Iterator[tuple[str, Image]]:
     """Yield pane and slab, the quickest to read first."""
     for pane, axis in ACROSS.items():

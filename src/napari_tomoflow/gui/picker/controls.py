@@ -1,0 +1,162 @@
+"""What the panel of the picker is made of: its keys, its buttons, its tables."""
+
+from collections.abc import Callable, Mapping
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tomoflow.gui.background import Background
+from napari_tomoflow.gui.keys import key_button, keys_label
+from napari_tomoflow.gui.picker.score_plot import ScorePlot
+from napari_tomoflow.gui.picker.seen import SHAPES
+from napari_tomoflow.gui.picker.snapping import METHODS
+from napari_tomoflow.gui.picker.tools import TOOLS
+from napari_tomoflow.gui.picker.type_table import TypeTable
+from napari_tomoflow.gui.tomogram_view.look import Look
+
+KEYS = {
+    "S": "select: click a pick, drag it; click beside to look there",
+    "A": "add: click to pick",
+    "E": "erase with the brush",
+    "R": "rotate: drag in the middle of a pick to tilt it, at its rim to spin it",
+    "C": "snap the selected picks to the local centre",
+    "Delete": "delete the selected picks",
+    "1": "… 9: make new and selected picks of that type",
+    "Control-A": "select all picks in view",
+    "N": "next pick",
+    "B": "pick before",
+    "X": "turn the selected picks by 5° about their x; Y and Z likewise, with Shift the other way",
+    "O": "lay the oblique plane into the selected pick",
+    "T": "picks on the tilt images / in the tomogram",
+    "Control-Z": "undo",
+    "Control-Shift-Z": "redo",
+    "[": "tomogram before",
+    "]": "next tomogram",
+}
+"""Keys of the picker and what each does."""
+
+CANVAS_KEYS = "S select   A add   E erase   R rotate   C snap\nDelete   1–9 type   Ctrl+Z undo   [ ] tomogram   T tilts"
+"""The keys one needs most, for the canvas."""
+
+_WIDTH_PX = 400
+
+
+class Panel(QScrollArea):
+    """Everything beside the panes. It shows and tells; what it all does is the picker's affair.
+
+    Parameters
+    ----------
+    acts
+        Key → what it does; the buttons do the same.
+    """
+
+    def __init__(self, acts: Mapping[str, Callable[[], None]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._acts = acts
+        self.title, self.statistics, self.last = QLabel(), QLabel(), QLabel()
+        for label in (self.title, self.statistics, self.last):
+            label.setWordWrap(True)
+        self.tomograms = QComboBox()
+        self.types = TypeTable()
+        self.scores = ScorePlot()
+        self.look = Look()
+        self.background = Background()
+        self._make_tools()
+        self._make_numbers()
+        self._lay_out()
+
+    def button(self, text: str, key: str) -> QPushButton:
+        """Make a button for what a key does."""
+        return key_button(text, self._acts[key], key, KEYS[key])
+
+    def _make_tools(self) -> None:
+        self.tools = {tool: self.button(tool.capitalize(), tool[0].upper()) for tool in TOOLS}
+        group = QButtonGroup(self)
+        for button in self.tools.values():
+            button.setCheckable(True)
+            group.addButton(button)
+        self.undo, self.redo = self.button("Undo", "Control-Z"), self.button("Redo", "Control-Shift-Z")
+        self.snap, self.delete = self.button("Snap", "C"), self.button("Delete", "Delete")
+        self.before, self.after = self.button("◀", "["), self.button("▶", "]")
+        self.to_pick, self.tilts = self.button("Into the pick", "O"), self.button("Tilts", "T")
+        self.tilts.setCheckable(True)
+        self.open, self.save = QPushButton("Open…"), QPushButton("Save as jobs")
+        self.add_type, self.remove_type = QPushButton("New type"), QPushButton("Remove type")
+        self.drop_hidden = QPushButton("Delete hidden")
+        self.drop_hidden.setToolTip("<p>Delete the picks of this type that score less than the line.</p>")
+
+    def _make_numbers(self) -> None:
+        self.snaps = QCheckBox("snap on click")
+        self.method, self.shape = QComboBox(), QComboBox()
+        self.method.addItems(METHODS)
+        self.shape.addItems(SHAPES)
+        self.shape.setToolTip("<p>Spheres have the diameter of their type, boxes its edge; both shrink away.</p>")
+        self.arrows = QCheckBox("arrows")
+        self.arrows.setToolTip("<p>The axes of each particle: x red, y green, z blue.</p>")
+        self.arrows.setChecked(True)
+        self.brush = _spin("brush ", " Å", 10.0, 5000.0, 200.0, 10.0)
+        self.frame = [_spin(f"{name} ", "°", -180.0, 180.0, 0.0, 5.0) for name in ("rot", "tilt", "psi")]
+        for spin in self.frame:
+            spin.setWrapping(True)
+        self.side = _spin("side ", " Å", 50.0, 1e5, 1000.0, 50.0)
+        self.follows = QCheckBox("follows the selected pick")
+
+    def _lay_out(self) -> None:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.addLayout(_row(self.title, self.save, stretch=0))
+        layout.addLayout(_row(self.before, self.tomograms, self.after, self.open, stretch=1))
+        layout.addLayout(_row(*self.tools.values()))
+        layout.addLayout(_row(self.undo, self.redo, self.snap, self.delete))
+        layout.addWidget(self.last)
+        layout.addWidget(self.types, 1)
+        layout.addLayout(_row(self.add_type, self.remove_type))
+        layout.addWidget(_group("Click and brush", (self.snaps, self.method), (self.brush,)))
+        layout.addWidget(_group("Scores of this type", (self.scores,), (self.drop_hidden,)))
+        layout.addWidget(_group("Picks", (self.shape, self.arrows, self.tilts)))
+        layout.addWidget(_group("Slices", (self.look,)))
+        layout.addWidget(_group("Oblique plane", tuple(self.frame), (self.side, self.to_pick, self.follows)))
+        layout.addWidget(self.statistics)
+        layout.addWidget(self.background)
+        layout.addWidget(keys_label(KEYS))
+        self.types.setMinimumHeight(120)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(_WIDTH_PX)
+
+
+def _spin(prefix: str, suffix: str, low: float, high: float, value: float, step: float) -> QDoubleSpinBox:
+    spin = QDoubleSpinBox(minimum=low, maximum=high, value=value, decimals=0, prefix=prefix, suffix=suffix)
+    spin.setSingleStep(step)
+    spin.setKeyboardTracking(False)
+    return spin
+
+
+def _row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for at, widget in enumerate(widgets):
+        row.addWidget(widget, 1 if stretch in (-1, at) else 0)
+    return row
+
+
+def _group(name: str, *rows: tuple[QWidget, ...]) -> QGroupBox:
+    group = QGroupBox(name)
+    grid = QGridLayout(group)
+    for row, widgets in enumerate(rows):
+        for column, widget in enumerate(widgets):
+            grid.addWidget(widget, row, column, 1, 1 if len(widgets) > 1 else -1)
+    return group

@@ -1,0 +1,420 @@
+"""The picker: particles marked by hand in linked slices of one tomogram after the other."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
+
+from napari_tomoflow.core.errors import TomoflowError
+from napari_tomoflow.core.model import Tomogram
+from napari_tomoflow.core.ops.poses import matrices_from_quaternions, matrices_from_relion, relion_from_matrices
+from napari_tomoflow.gui.dock import project_open_in
+from napari_tomoflow.gui.docking import docked
+from napari_tomoflow.gui.keys import bind_shortcuts
+from napari_tomoflow.gui.picker.board import Board
+from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel
+from napari_tomoflow.gui.picker.gestures import Gesture
+from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Rows
+from napari_tomoflow.gui.picker.project_picks import ProjectPicks
+from napari_tomoflow.gui.picker.scene import Scene
+from napari_tomoflow.gui.picker.session import Session, turned
+from napari_tomoflow.gui.picker.snapping import snap
+from napari_tomoflow.gui.picker.statistics import describe
+from napari_tomoflow.gui.picker.tools import TOOLS, Tool, Tools
+from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
+from napari_tomoflow.project import Project
+
+_NOTHING_OPEN = "Open a project whose series have tomograms."
+_STEP_DEG = 5.0
+
+
+class Picker(QWidget):
+    """Pick particles by hand: four linked panes, any number of types, every change undone at will.
+
+    What is done is told to a log in the project before it happens, so nothing is lost however the program ends;
+    *Save as jobs* makes it particles for later stages.
+
+    Parameters
+    ----------
+    napari_viewer
+        Shows the tomogram and its picks, too.
+    """
+
+    saved = Signal(object)
+    """The records of the jobs that were saved, by tomogram."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.picks: ProjectPicks | None = None
+        self.tomogram: Tomogram | None = None
+        self.session = Session()
+        self.tools = Tools(self.session)
+        self._shown = ""
+        acts = self._acts()
+        self.panel = Panel(acts)
+        self.board = Board(self._handle)
+        self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, CANVAS_KEYS)
+        self._statistics = Drawing(self._prepare_statistics, self._show_statistics, self)
+        self._listen()
+        self._lay_out()
+        bind_shortcuts(self, acts)
+        scene = self.scene
+        self.destroyed.connect(lambda: scene.close())
+        self.set_tool("select")
+        folder = project_open_in(napari_viewer)
+        if folder is not None:
+            self.open_project(folder)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being drawn, counted or computed."""
+        return self.scene.is_drawn and self._statistics.is_done and not self.panel.background.is_busy
+
+    def open_project(self, folder: Path | str) -> None:
+        """Pick in the tomograms of a project, going on where a session that was not saved ended."""
+        with _told():
+            picks = ProjectPicks(Project.open(folder))
+            self.close_project()
+            self.picks = picks
+            self._take_session(picks.session)
+            names = picks.names()
+            with QSignalBlocker(self.panel.tomograms):
+                self.panel.tomograms.clear()
+                self.panel.tomograms.addItems(names)
+            if names:
+                last = picks.session.last_tomogram
+                self.open_tomogram(last if last in names else names[0])
+        self.refresh()
+
+    def close_project(self) -> None:
+        """Let others pick in the project; nothing is lost."""
+        if self.picks is not None:
+            self.picks.close()
+            self.picks = None
+
+    def open_tomogram(self, name: str) -> None:
+        """Bring a tomogram into view, with the picks as they were left."""
+        if self.picks is not None and not self.tools.is_dragging:
+            with _told():
+                self.picks.open(name)
+
+    def step_tomogram(self, step: int) -> None:
+        """Go to the next tomogram, or the one before; at the end there is none."""
+        at = self.panel.tomograms.currentIndex() + step
+        if 0 <= at < self.panel.tomograms.count():
+            self.panel.tomograms.setCurrentIndex(at)
+
+    def set_tool(self, tool: Tool) -> None:
+        """Let the mouse do something else."""
+        self.tools.tool = tool
+        self.panel.tools[tool].setChecked(True)
+        self.board.allow_crosshair(tool == "select")
+        self.board.show_brush(None)
+
+    def snap_picks(self, rows: Rows) -> None:
+        """Move picks to the local centre, none farther than its radius."""
+        tomogram, session = self.tomogram, self.session
+        if tomogram is None or not len(rows) or self.tools.is_dragging:
+            return
+        centers = session.picks[CENTERS][rows].copy()
+        diameters = np.array([one.diameter_ang for one in session.types])[session.picks[TYPE][rows]]
+        method = self.panel.method.currentText()
+        name = session.tomogram
+
+        def take(found: Any) -> None:
+            # Meanwhile the person may have gone on: only what still is where it was is moved.
+            if self.session is session and session.tomogram == name:
+                still = (session.picks[CENTERS][rows] == centers).all(axis=1)
+                with _told():
+                    session.move(rows[still], found[still], verb="Snapped")
+
+        if len(rows) == 1:
+            take(snap(tomogram, centers, diameters, method))
+        elif not self.panel.background.start(lambda report: snap(tomogram, centers, diameters, method, report), take):
+            show_error("Something is being computed; wait for it or cancel it.")
+
+    def delete_picks(self) -> None:
+        """Delete the selected picks."""
+        self._do(lambda: self.session.delete(self.session.selection))
+
+    def choose_type(self, index: int) -> None:
+        """Make new picks, and the selected ones, be of a type."""
+        if 0 <= index < len(self.session.types) and self.session.types[index].is_present:
+            self.session.active_type = index
+            self._do(lambda: self.session.retype(self.session.selection, index))
+            self.refresh()
+
+    def undo(self) -> None:
+        """Take the last change back, and look where it was."""
+        self._do(self.session.undo)
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._do(self.session.redo)
+
+    def walk(self, step: int) -> None:
+        """Go to the next pick in view, or the one before."""
+        rows = self.session.shown() if self.session.tomogram else np.zeros(0, np.int64)
+        if len(rows):
+            selection = self.session.selection
+            at = np.searchsorted(rows, selection[0]) if len(selection) else -1 if step > 0 else 0
+            self.go_to_pick(int(rows[(at + step) % len(rows)]))
+
+    def go_to_pick(self, row: int) -> None:
+        """Select a pick and look at it."""
+        self.session.select([row])
+        self.scene.go_to(self.session.picks[CENTERS][row])
+
+    def turn_selected(self, axis: int, angle_deg: float) -> None:
+        """Turn the selected picks about an axis of their own."""
+        rows = self.session.selection
+        if len(rows):
+            turns = turned(self.session.picks[QUATERNIONS][rows], np.eye(3)[axis], angle_deg, own=True)
+            self._do(lambda: self.session.turn(rows, turns))
+
+    def lay_into_pick(self) -> None:
+        """Lay the oblique plane into the x-y plane of the selected pick."""
+        rows = self.session.selection
+        if len(rows):
+            matrix = matrices_from_quaternions(self.session.picks[QUATERNIONS][rows[:1]])
+            for spin, angle_deg in zip(self.panel.frame, relion_from_matrices(matrix)[0], strict=True):
+                with QSignalBlocker(spin):
+                    spin.setValue(float(angle_deg))
+            self.scene.turn_oblique(matrix[0], self.panel.side.value())
+
+    def toggle_tilts(self) -> None:
+        """Show the picks on the raw tilt images, or in the tomogram again."""
+        if self.scene.tilts is not None:
+            self.scene.hide_tilts()
+        elif self.picks is not None and self.session.tomogram:
+            with _told():
+                self.scene.show_tilts(*self.picks.tilts(self.session.tomogram))
+        self.panel.tilts.setChecked(self.scene.tilts is not None)
+
+    def save(self) -> None:
+        """Save the picks of all tomograms that have changed, each as a job."""
+        picks = self.picks
+        if picks is None or not self.session.unsaved() or self.tools.is_dragging:
+            return
+
+        def take(records: dict[str, Any]) -> None:
+            with _told():
+                picks.note_saved(records)
+            jobs = ", ".join(str(record.number) for record in records.values())
+            show_info(f"Saved as job {jobs}; later stages take it.")
+            self.saved.emit(records)
+
+        with _told():
+            drafts = picks.drafts(self.session.unsaved())
+            if not self.panel.background.start(lambda report: picks.save(drafts, report), take):
+                show_error("Something is being computed; wait for it or cancel it.")
+
+    def refresh(self) -> None:
+        """Bring everything in step with the session."""
+        session, panel = self.session, self.panel
+        panel.types.show_session(session)
+        panel.last.setText(session.last_note)
+        panel.undo.setEnabled(session.can_undo)
+        panel.redo.setEnabled(session.can_redo)
+        unsaved = session.unsaved()
+        panel.save.setEnabled(bool(unsaved) and self.picks is not None)
+        panel.save.setToolTip(f"<p>{self._about_saving(unsaved)}</p>")
+        if self.picks is None or not session.tomogram:
+            panel.title.setText(_NOTHING_OPEN)
+            return
+        state = " · changed" if session.tomogram in unsaved else ""
+        panel.title.setText(f"<b>{self.picks.project.name}</b> · {session.tomogram}{state}")
+        of_type = session.picks[IS_THERE] & (session.picks[TYPE] == session.active_type)
+        panel.scores.show_scores(session.picks[SCORE][of_type], session.threshold(session.active_type))
+        panel.drop_hidden.setEnabled(len(session.below_threshold(session.active_type)) > 0)
+        self.scene.show_picks()
+        self._statistics.ask()
+
+    def _take_session(self, session: Session) -> None:
+        self.session = self.tools.session = session
+        self._shown = ""
+        session.changed.connect(self._take_change)
+        session.selected.connect(self._take_selection)
+
+    def _take_change(self) -> None:
+        """Show the session as it now is; undoing may have led to another tomogram."""
+        name = self.session.tomogram
+        if self.picks is not None and name != self._shown:
+            with _told():
+                self.tomogram = self.picks.tomogram(name)
+                self._shown = name
+                self.scene.show_tomogram(self.tomogram)
+            with QSignalBlocker(self.panel.tomograms):
+                self.panel.tomograms.setCurrentText(name)
+        self.refresh()
+
+    def _take_selection(self) -> None:
+        if self.panel.follows.isChecked():
+            self.lay_into_pick()
+        self.scene.show_picks()
+
+    def _take_added(self, rows: Rows) -> None:
+        """Look at what was clicked, in its middle if that is wanted."""
+        if self.panel.snaps.isChecked():
+            self.snap_picks(rows)
+        self.scene.go_to(self.session.picks[CENTERS][rows[0]])
+
+    def _handle(self, gesture: Gesture) -> bool:
+        """Take what the mouse does in a pane."""
+        if gesture.phase == "step":
+            thickness_ang = max(self.panel.look.thickness_ang, self.tomogram.voxel_ang) if self.tomogram else 0.0
+            step = gesture.right_ang * thickness_ang * gesture.plane.axes_zyx[2]
+            self.scene.go_to(np.array(self.scene.place_ang_zyx) + step)
+            return True
+        if gesture.phase == "hover":
+            self.board.show_brush(gesture if self.tools.tool == "erase" else None, self.tools.brush_ang)
+            return False
+        with _told():
+            return self.tools.handle(gesture)
+        return True
+
+    def _do(self, command: Callable[[], object]) -> None:
+        """Do something to picks, unless the mouse is just doing something to them."""
+        if self.session.tomogram and not self.tools.is_dragging:
+            with _told():
+                command()
+
+    def _change_type(self, index: int, values: dict[str, Any]) -> None:
+        with _told():
+            self.session.change_type(index, **values)
+        self.refresh()  # a value that was refused is shown as it was
+
+    def _lay_plane(self) -> None:
+        angles_deg = [spin.value() for spin in self.panel.frame]
+        self.scene.turn_oblique(matrices_from_relion([angles_deg])[0], self.panel.side.value())
+
+    def _show_as(self) -> None:
+        self.tools.shape = self.panel.shape.currentText()
+        self.scene.arrows = self.panel.arrows.isChecked()
+        self.tools.brush_ang = self.panel.brush.value() / 2.0
+        self.scene.show_picks()
+
+    def _prepare_statistics(self) -> Pictures | None:
+        session = self.session
+        if not session.tomogram:
+            return None
+        rows = session.picks.there()
+        types, centers = session.picks[TYPE][rows], session.picks[CENTERS][rows]
+        shown = [(index, one) for index, one in enumerate(session.types) if one.is_present]
+
+        def count() -> Iterator[tuple[str, str]]:
+            texts = [describe(one.name, centers[types == index], one.diameter_ang) for index, one in shown]
+            yield "statistics", "<br>".join(texts)
+
+        return count
+
+    def _show_statistics(self, what: str, text: str) -> None:
+        self.panel.statistics.setText(text)
+
+    def _about_saving(self, unsaved: tuple[str, ...]) -> str:
+        if self.picks is None:
+            return "There is no project to save to."
+        if not unsaved:
+            return "Nothing was changed since it was saved."
+        return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
+
+    def _ask_open(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder", str(Path.cwd()))
+        if folder:
+            self.open_project(folder)
+
+    def _acts(self) -> dict[str, Callable[[], None]]:
+        """Return what each key does."""
+        acts: dict[str, Callable[[], None]] = {
+            "C": lambda: self.snap_picks(self.session.selection),
+            "Delete": self.delete_picks,
+            "Control-A": lambda: self._do(lambda: self.session.select(self.session.shown())),
+            "N": lambda: self.walk(1),
+            "B": lambda: self.walk(-1),
+            "O": self.lay_into_pick,
+            "T": self.toggle_tilts,
+            "Control-Z": self.undo,
+            "Control-Shift-Z": self.redo,
+            "[": lambda: self.step_tomogram(-1),
+            "]": lambda: self.step_tomogram(1),
+        }
+        acts |= {tool[0].upper(): partial(self.set_tool, tool) for tool in TOOLS}
+        acts |= {str(number): partial(self._choose_nth, number) for number in range(1, 10)}
+        for axis, key in enumerate("XYZ"):
+            acts[key] = partial(self.turn_selected, axis, _STEP_DEG)
+            acts[f"Shift-{key}"] = partial(self.turn_selected, axis, -_STEP_DEG)
+        return acts
+
+    def _choose_nth(self, number: int) -> None:
+        present = [index for index, one in enumerate(self.session.types) if one.is_present]
+        if number <= len(present):
+            self.choose_type(present[number - 1])
+
+    def _listen(self) -> None:
+        panel, tools = self.panel, self.tools
+        tools.looked_at.connect(self.scene.go_to)
+        tools.added.connect(self._take_added)
+        tools.drafted.connect(self.scene.show_picks)
+        panel.tomograms.currentTextChanged.connect(self.open_tomogram)
+        panel.types.chosen.connect(self._make_active)
+        panel.types.changed.connect(self._change_type)
+        panel.add_type.clicked.connect(lambda checked=False: self._do(self.session.add_type))
+        panel.remove_type.clicked.connect(lambda checked=False: self._do(self._remove_type))
+        panel.scores.threshold_moved.connect(self._hide_below)
+        panel.drop_hidden.clicked.connect(lambda checked=False: self._do(self._delete_hidden))
+        for spin in (*panel.frame, panel.side):
+            spin.valueChanged.connect(lambda value: self._lay_plane())
+        panel.brush.valueChanged.connect(lambda value: self._show_as())
+        panel.shape.currentTextChanged.connect(lambda text: self._show_as())
+        panel.arrows.toggled.connect(lambda checked: self._show_as())
+        panel.follows.toggled.connect(lambda checked: self._take_selection())
+        panel.open.clicked.connect(lambda checked=False: self._ask_open())
+        panel.save.clicked.connect(lambda checked=False: self.save())
+        panel.background.ended.connect(self.refresh)
+
+    def _make_active(self, index: int) -> None:
+        self.session.active_type = index
+        self.refresh()
+
+    def _remove_type(self) -> None:
+        self.session.remove_type(self.session.active_type)
+
+    def _hide_below(self, score: float) -> None:
+        self.session.set_threshold(self.session.active_type, score)
+
+    def _delete_hidden(self) -> None:
+        self.session.delete(self.session.below_threshold(self.session.active_type))
+
+    def _lay_out(self) -> None:
+        parts = QSplitter(Qt.Orientation.Horizontal)
+        parts.addWidget(self.board)
+        parts.addWidget(self.panel)
+        parts.setStretchFactor(0, 1)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(parts)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell a person what is theirs to mend, and go on."""
+    try:
+        yield
+    except TomoflowError as error:
+        show_error(str(error))
+
+
+def open_picker(viewer: Any, project: Project, series: str) -> Picker:
+    """Open a tomogram of a project in the picker of a viewer, which is docked if it is not yet there."""
+    picker = docked(viewer, "Picker", Picker)
+    if picker.picks is None or picker.picks.project.folder != project.folder:
+        picker.open_project(project.folder)
+    picker.open_tomogram(series)
+    return picker

@@ -1,0 +1,27 @@
+"""Numbers about picks: how many, how far apart. It knows no viewer."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+
+def neighbour_distances(centers_ang_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the nearest other pick is, float64[P] in Å; nothing where there are fewer than two."""
+    if len(centers_ang_zyx) < 2:
+        return np.zeros(0)
+    # The nearest of all is the pick itself.
+    distances, _ = cKDTree(centers_ang_zyx).query(centers_ang_zyx, k=[2])
+    return np.asarray(distances, np.float64).ravel()
+
+
+def describe(name: str, centers_ang_zyx: NDArray[np.float64], diameter_ang: float) -> str:
+    """Sum picks of a type up: their number, how far apart they are, how many overlap."""
+    distances = neighbour_distances(centers_ang_zyx)
+    words = [f"<b>{name}</b>: {len(centers_ang_zyx)} picks"]
+    if len(distances):
+        low, middle = float(distances.min()), float(np.median(distances))
+        words.append(f"nearest neighbour {middle:.0f} Å (median), {low:.0f} Å (least)")
+        overlap = int((distances < diameter_ang).sum())
+        if overlap:
+            words.append(f"{overlap} nearer to another than their diameter")
+    return ", ".join(words)
