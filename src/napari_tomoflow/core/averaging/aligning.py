@@ -1,0 +1,184 @@
+"""Particles aligned with a map, and summed at the poses found, batch by batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.images import ImageSource, Indices, ParticleImages, shift_phases
+from napari_tomoflow.core.averaging.samples import Samples
+from napari_tomoflow.core.averaging.search import Everywhere, Poses, Reference, refined
+from napari_tomoflow.core.kernels import slices
+from napari_tomoflow.core.ops.so3 import rotation_grid
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+
+_COARSE_SHARE = 4.0
+"""Everywhere is searched at this share of the particle's diameter: fine enough to tell its sides apart."""
+
+_STEP_SHARE = 0.85
+"""Step of that search over what its resolution asks for (Crowther); climbing from a cell's corner then succeeds."""
+
+_CANDIDATES = 12
+_LEAST_STEPS = 4.0
+"""Frequency steps of the box that any comparison reaches to."""
+
+
+@dataclass(frozen=True, eq=False)
+class PosePlan:
+    """How poses are looked for.
+
+    Attributes
+    ----------
+    radii : tuple of float
+        Frequencies looked at while climbing, in steps of the box, from coarse to fine.
+    reach_px : float
+        Largest shift.
+    everywhere : Everywhere or None
+        Search over all rotations first; otherwise poses are climbed from where they are.
+    candidates : int
+        Poses of each particle that are climbed from after a search everywhere.
+    """
+
+    radii: tuple[float, ...]
+    reach_px: float
+    everywhere: Everywhere | None = None
+    candidates: int = _CANDIDATES
+
+    @classmethod
+    def of(
+        cls, box_px: int, pixel_ang: float, diameter_ang: float, resolution_ang: float, reach_ang: float, symmetry: str
+    ) -> "PosePlan":
+        """Plan a search everywhere that ends at a resolution."""
+        width_ang = box_px * pixel_ang
+        finest = min(max(width_ang / resolution_ang, _LEAST_STEPS), box_px / 2 - 1)
+        coarse = min(max(width_ang * _COARSE_SHARE / diameter_ang, _LEAST_STEPS), finest)
+        step_deg = float(np.rad2deg(_STEP_SHARE * width_ang / coarse / diameter_ang))
+        reach_px = reach_ang / pixel_ang
+        everywhere = Everywhere(rotation_grid(step_deg, symmetry), step_deg, coarse, reach_px)
+        return cls(_between(coarse, finest), reach_px, everywhere)
+
+    def around(self) -> "PosePlan":
+        """Climb from known poses only, at first with somewhat fewer shells."""
+        finest = self.radii[-1]
+        return replace(self, everywhere=None, radii=(max(0.6 * finest, min(finest, _LEAST_STEPS)), finest))
+
+    def find(self, samples: Samples, reference: Reference, known: Poses) -> Poses:
+        """Return the best pose of each particle."""
+        if self.everywhere is not None:
+            known = self.everywhere.candidates(samples, reference, self.candidates)
+        return refined(samples, reference, known, self.radii, self.reach_px)
+
+
+def _between(coarse: float, finest: float) -> tuple[float, ...]:
+    """Go from a radius to another in few steps, none by more than 1.6."""
+    count = int(np.ceil(np.log(max(finest / coarse, 1.0)) / np.log(1.6)))
+    return tuple(float(radius) for radius in np.geomspace(coarse, finest, count + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """What became of a batch of particles. Legend: P particles.
+
+    Attributes
+    ----------
+    rotations : float64[P, 3, 3]
+    shift_px_xyz : float64[P, 3]
+        From where they were.
+    score : float64[P]
+        Correlation of the map with the whitened images.
+    agreement : float64[P]
+        See `search`.
+    cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Their sum (`kernels.slices.insert_slices`).
+    """
+
+    rotations: Floats
+    shift_px_xyz: Floats
+    score: Floats
+    agreement: Floats
+    cube: Reals
+
+
+@dataclass(frozen=True, eq=False)
+class AlignImages:
+    """Aligns some particle images with a map and sums them; fit to be sent to another process.
+
+    Attributes
+    ----------
+    reference : Reference
+    plan : PosePlan
+    grid : CubeGrid
+        Of the sum.
+    """
+
+    reference: Reference
+    plan: PosePlan
+    grid: CubeGrid
+
+    def __call__(self, images: ParticleImages, rotations: Floats, weights: Floats | None = None) -> Aligned:
+        """Work on some particles, given the rotations known so far and how much each counts in the sum."""
+        finest = self.plan.radii[-1]
+        samples = Samples.of(images, finest)
+        found = self.plan.find(samples, self.reference, Poses.at(rotations))
+        rotations, shift_px, agreement = found.rotations[:, 0], found.shift_px_xyz[:, 0], found.agreement[:, 0]
+        lost = agreement < 0
+        shift_px[lost] = 0.0
+        seen = samples.seen(finest)
+        score = np.sqrt(np.maximum(agreement, 0.0) / np.maximum(seen, 1.0))
+        count = np.where(lost, 0.0, 1.0) * (np.ones(len(images)) if weights is None else weights)
+        cube = inserted(images, rotations, shift_px, count, self.grid)
+        return Aligned(rotations, shift_px, score, agreement, cube)
+
+
+@dataclass(frozen=True, eq=False)
+class AlignBatch:
+    """Aligns particles of a source, either half with a map of its own; fit to be sent to another process.
+
+    Attributes
+    ----------
+    source : ImageSource
+    work : pair of AlignImages
+        For either half.
+    weights : float64[P]
+        How much each particle of the source counts.
+    """
+
+    source: ImageSource
+    work: tuple[AlignImages, AlignImages]
+    weights: Floats
+
+    def __call__(self, chosen: Indices) -> Aligned:
+        """Work on some particles of one half and one tomogram."""
+        particles = self.source.particles
+        half = int(particles.half[chosen[0]])
+        return self.work[half - 1](self.source.images(chosen), particles.matrices[chosen], self.weights[chosen])
+
+
+def inserted(images: ParticleImages, rotations: Floats, shift_px_xyz: Floats, weights: Floats, grid: CubeGrid) -> Reals:
+    """Sum images at given poses into a cube, the plane kx = 0 not completed."""
+    n, n_tilts = images.box_px, images.visible.shape[1]
+    back_px = -np.einsum("ptij,pj->pti", images.rotations[:, :, 1::-1], shift_px_xyz)
+    centred_rft = images.images_rft * shift_phases(n, back_px)
+    cube = np.zeros((*grid.shape, 4), np.float32)
+    slices.insert_slices(
+        cube,
+        centred_rft.reshape(-1, n, n // 2 + 1),
+        images.power.reshape(-1, n, n // 2 + 1),
+        np.repeat(weights, n_tilts).astype(np.float32) * images.visible.ravel(),
+        images.axes(rotations).reshape(-1, 2, 3),
+        grid.scale,
+        grid.reach,
+        get_num_threads(),
+    )
+    return cube
+
+
+def halves_apart(batches: Sequence[Indices], half: NDArray[np.int64]) -> list[Indices]:
+    """Part each batch into the particles of half 1 and of half 2."""
+    parts = [batch[half[batch] == number] for batch in batches for number in (1, 2)]
+    return [part for part in parts if len(part)]

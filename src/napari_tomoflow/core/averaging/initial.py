@@ -1,0 +1,312 @@
+"""A first map from nothing, by stochastic descent.
+
+Small lots of particles, drawn at random, are aligned with what there is of a map and summed; the sums of older lots
+fade, as the poses they rest on were found with a worse map. Two streams of lots are kept apart: by how far they agree,
+shell by shell, the sum of both is filtered (Wiener). Detail is let in slowly, from 100 Å down to the target. Several
+starts from random poses go side by side over the same lots; the one that explains them best goes on alone.
+
+The sums are those of a full average, so a step of the descent is as long as the curvature says, and no learning rate is
+left but how fast older lots fade. What no tilt has measured stays empty.
+
+References
+----------
+Chen et al. 2019, doi:10.1038/s41592-019-0591-8, for lots and resolution; Kimanius et al. 2021,
+doi:10.1042/BCJ20210708, for momentum and the two streams.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.aligning import Aligned, AlignImages, PosePlan, inserted
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, batches
+from napari_tomoflow.core.averaging.masks import soft_sphere
+from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
+from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes
+from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.so3 import symmetry_operators
+from napari_tomoflow.core.report import Report, part, silent, watched
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+_FIRST_ANG = 100.0
+_LOT = 12
+"""Particles of a lot (Chen et al. 2019)."""
+
+_MOST_PARTICLES = 600
+"""Drawn from more: enough for the target's resolution, and all that is held in memory."""
+
+_ALONE_AFTER = 0.4
+_SYMMETRIC_AFTER = 0.6
+_AT_TARGET_AFTER = 0.7
+"""Shares of the iterations after which one start is left, symmetry is imposed, and the target is reached."""
+
+_KEPT_FIRST, _KEPT_LAST = 0.4, 0.8
+"""What an iteration leaves of the older sums, at first and in the end."""
+
+_EDGE_PX = 3.0
+_FADING_STEPS = 2.0
+_AXES_AT_ANG = 50.0
+_SCORES_COUNTED = 3
+_ITERATIONS_PER_SAVE = 5
+_STEP = "initial_model"
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How a first map is made.
+
+    Attributes
+    ----------
+    diameter_ang : float
+        Of the particle.
+    resolution_ang : float
+        Where it ends.
+    symmetry : str
+    reach_ang : float
+        How far particles may be off.
+    iterations, starts, lots : int
+        Lots are those of one iteration, half of them for either stream.
+    seed : int
+    """
+
+    diameter_ang: float
+    resolution_ang: float
+    symmetry: str = "C1"
+    reach_ang: float = 30.0
+    iterations: int = 50
+    starts: int = 3
+    lots: int = 4
+    seed: int = 1
+
+    def resolution_at(self, iteration: int) -> float:
+        """Return the resolution of an iteration, in Å: frequency rises evenly from the first to the target."""
+        share = min(1.0, iteration / max(1.0, _AT_TARGET_AFTER * self.iterations))
+        coarse = max(_FIRST_ANG, self.resolution_ang)
+        return 1.0 / ((1.0 - share) / coarse + share / self.resolution_ang)
+
+    def kept_at(self, iteration: int) -> float:
+        """Return the share of the older sums that an iteration leaves."""
+        return _KEPT_FIRST + (_KEPT_LAST - _KEPT_FIRST) * min(1.0, iteration / max(1, self.iterations - 1))
+
+    def plan(self, iteration: int, box_px: int, pixel_ang: float) -> PosePlan:
+        """Plan the search of an iteration."""
+        symmetry = self.symmetry if self.is_symmetric(iteration) else "C1"
+        resolution = self.resolution_at(iteration)
+        return PosePlan.of(box_px, pixel_ang, self.diameter_ang, resolution, self.reach_ang, symmetry)
+
+    def is_symmetric(self, iteration: int) -> bool:
+        """Tell whether symmetry is imposed by then."""
+        return len(symmetry_operators(self.symmetry)) > 1 and iteration > _SYMMETRIC_AFTER * self.iterations
+
+
+@dataclass(frozen=True, eq=False)
+class FirstMap:
+    """What the descent ended at.
+
+    Attributes
+    ----------
+    volume : float32[n, n, n]
+        Masked, low-passed at the target; centred, its axes where the symmetry has them.
+    quality : dict
+        In plain numbers.
+    """
+
+    volume: Reals
+    quality: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """One of the starts: its map, the sums of both streams it stands on, and the mean score of each iteration."""
+
+    volume: Reals
+    sums: Reals
+    scores: Floats
+
+
+def first_map(
+    source: ImageSource,
+    descent: Descent,
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
+) -> FirstMap:
+    """Make a map from particles whose poses nobody knows.
+
+    Parameters
+    ----------
+    source : ImageSource
+        Images at the pixel the map is to have.
+    descent : Descent
+    report, map_batches, steps
+        See `core.report` and `core.stage`. Every few iterations are kept.
+    """
+    shares = descent.iterations + 1
+    lots = _drawn_lots(source, descent, part(report, 0, shares))
+    course = _Course(descent, lots, source.box_px, source.pixel_ang, map_batches)
+    first, starts, self_agreement = course.begun(steps)
+    for iteration in range(first, descent.iterations):
+        starts = course.advanced(starts, iteration, part(report, iteration + 1, shares))
+        if len(starts) > 1 and iteration + 1 >= _ALONE_AFTER * descent.iterations:
+            starts = sorted(starts, key=lambda start: -start.scores[-_SCORES_COUNTED:].mean())[:1]
+        if descent.is_symmetric(iteration + 1) and not descent.is_symmetric(iteration):
+            starts, self_agreement = course.on_axes(starts, iteration)
+        if (iteration + 1) % _ITERATIONS_PER_SAVE == 0:
+            course.keep(steps, iteration + 1, starts, self_agreement)
+    return course.ended(starts[0], self_agreement)
+
+
+def _drawn_lots(source: ImageSource, descent: Descent, report: Report) -> list[ParticleImages]:
+    """Draw particles and read their images, in lots of one tomogram each."""
+    rng = np.random.default_rng([descent.seed, 0])
+    order = rng.permutation(len(source.particles))[:_MOST_PARTICLES]
+    drawn = batches(source.particles[order], _LOT)
+    return [source.images(order[lot]) for lot in watched(drawn, report, "Reading particles")]
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """All that does not change on the way."""
+
+    descent: Descent
+    lots: list[ParticleImages]
+    box_px: int
+    pixel_ang: float
+    map_batches: MapBatches
+
+    @property
+    def grid(self) -> CubeGrid:
+        """Of all sums and maps."""
+        finest = self.box_px * self.pixel_ang / self.descent.resolution_ang
+        return CubeGrid(self.box_px, radius=min(finest + _FADING_STEPS + 1.0, self.box_px / 2))
+
+    def begun(self, steps: Steps) -> tuple[int, list[_Start], float]:
+        """Go on from what was kept, or begin from random poses."""
+        kept = steps.load(_STEP)
+        if kept is not None:
+            starts = [_Start(*each) for each in zip(kept["volumes"], kept["sums"], kept["scores"], strict=True)]
+            return int(kept["iteration"]), starts, float(kept["self_agreement"])
+        return 0, [self._random_start(number) for number in range(self.descent.starts)], 1.0
+
+    def keep(self, steps: Steps, iteration: int, starts: list[_Start], self_agreement: float) -> None:
+        """Keep how far it came."""
+        steps.save(
+            _STEP,
+            {
+                "iteration": np.array(iteration),
+                "volumes": np.stack([start.volume for start in starts]),
+                "sums": np.stack([start.sums for start in starts]),
+                "scores": np.stack([start.scores for start in starts]),
+                "self_agreement": np.array(self_agreement),
+            },
+        )
+
+    def _random_start(self, number: int) -> _Start:
+        """Sum a few lots in poses drawn at random."""
+        from scipy.spatial.transform import Rotation
+
+        rng = np.random.default_rng([self.descent.seed, 1, number])
+        sums = np.zeros((2, *self.grid.shape, 4), np.float32)
+        for place, lot in enumerate(self._chosen(rng)):
+            images = self.lots[lot]
+            turns = np.asarray(Rotation.random(len(images), random_state=rng).as_matrix())
+            sums[place % 2] += inserted(images, turns, np.zeros((len(images), 3)), np.ones(len(images)), self.grid)
+        return _Start(self._solved(sums, 0), np.zeros_like(sums), np.zeros(0))
+
+    def _chosen(self, rng: np.random.Generator) -> Indices:
+        return rng.permutation(len(self.lots))[: self.descent.lots]
+
+    def advanced(self, starts: list[_Start], iteration: int, report: Report) -> list[_Start]:
+        """Align the same lots with every start, and sum them."""
+        descent = self.descent
+        chosen = self._chosen(np.random.default_rng([descent.seed, 2, iteration]))
+        plan = descent.plan(iteration, self.box_px, self.pixel_ang)
+        work = [AlignImages(Reference.of(start.volume, plan.radii[-1]), plan, self.grid) for start in starts]
+        jobs = [(each, self.lots[lot]) for each in work for lot in chosen]
+        doing = f"Initial model at {descent.resolution_at(iteration):.0f} Å"
+        report(0, len(jobs), doing)
+        sums = np.zeros((len(starts), 2, *self.grid.shape, 4), np.float32)
+        scores: list[list[Floats]] = [[] for _ in starts]
+        for job, aligned in enumerate(self.map_batches(_align, jobs)):
+            start, place = divmod(job, len(chosen))
+            sums[start, place % 2] += aligned.cube
+            scores[start].append(aligned.score)
+            report(job + 1, len(jobs), doing)
+        return [
+            self._updated(start, new, float(np.mean(np.concatenate(score))), iteration)
+            for start, new, score in zip(starts, sums, scores, strict=True)
+        ]
+
+    def _updated(self, start: _Start, new: Reals, score: float, iteration: int) -> _Start:
+        """Let older sums fade, and make the next map."""
+        sums = np.asarray(np.float32(self.descent.kept_at(iteration)) * start.sums + new, np.float32)
+        return _Start(self._solved(sums, iteration + 1), sums, np.append(start.scores, score))
+
+    def _solved(self, sums: Reals, iteration: int) -> Reals:
+        """Make the map an iteration begins with: filtered, of its resolution, masked."""
+        symmetry = self.descent.symmetry if self.descent.is_symmetric(iteration) else "C1"
+        operators = symmetry_operators(symmetry)
+        cubes = [sums[0].copy(), sums[1].copy()]
+        for cube in cubes:
+            complete_plane(cube)
+        if len(operators) > 1:
+            cubes = [symmetrised(cube, operators, self.grid) for cube in cubes]
+        volume = solve(cubes, self.grid, operators).volume
+        return self._shaped(volume, self.descent.resolution_at(iteration))
+
+    def _shaped(self, volume: Reals, resolution_ang: float) -> Reals:
+        """Low-pass a map and mask it."""
+        smooth = low_passed(volume, self.box_px * self.pixel_ang / resolution_ang)
+        return smooth * soft_sphere(self.box_px, 0.5 * self.descent.diameter_ang / self.pixel_ang + 1.0, _EDGE_PX)
+
+    def on_axes(self, starts: list[_Start], iteration: int) -> tuple[list[_Start], float]:
+        """Turn maps so that their axes lie as the symmetry has them; the sums, of the old frame, are given up."""
+        frames = [self._frame(start.volume, iteration) for start in starts]
+        turned = [
+            replace(
+                start,
+                volume=self._shaped(frame.seen(start.volume), self.descent.resolution_at(iteration)),
+                sums=np.zeros_like(start.sums),
+            )
+            for start, frame in zip(starts, frames, strict=True)
+        ]
+        return turned, frames[0].agreement
+
+    def _frame(self, volume: Reals, iteration: int) -> Frame:
+        radius = self.box_px * self.pixel_ang / max(self.descent.resolution_at(iteration), _AXES_AT_ANG)
+        return find_axes(volume, self.descent.symmetry, min(radius, self.box_px / 2 - 1))
+
+    def ended(self, start: _Start, self_agreement: float) -> FirstMap:
+        """Centre the map, and say how it came about."""
+        volume = start.volume
+        if len(symmetry_operators(self.descent.symmetry)) == 1:
+            volume = Frame(np.eye(3), centroid_px_xyz(volume)).seen(volume)
+        quality = {
+            "iterations": self.descent.iterations,
+            "particles_drawn": sum(map(len, self.lots)),
+            "score": [round(float(score), 5) for score in start.scores],
+            "self_agreement": round(self_agreement, 4),
+        }
+        return FirstMap(volume, quality)
+
+
+def _align(job: tuple[AlignImages, ParticleImages]) -> Aligned:
+    work, images = job
+    return work(images, np.tile(np.eye(3), (len(images), 1, 1)))
+
+
+def low_passed(volume: Reals, radius: float) -> Reals:
+    """Let frequencies beyond a radius, in steps of the box, fade over a few steps."""
+    frequency = len(volume) * np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape))))
+    share = np.clip((frequency - radius) / _FADING_STEPS + 0.5, 0.0, 1.0)
+    gain = (0.5 + 0.5 * np.cos(np.pi * share)).astype(np.float32)
+    return np.asarray(scipy.fft.irfftn(scipy.fft.rfftn(volume) * gain, s=volume.shape), np.float32)

@@ -1,0 +1,138 @@
+"""Where the symmetry axes of a map lie, and maps turned so that they lie along z and x."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.kernels.poses import turn_onto_lattice
+from napari_tomoflow.core.ops.so3 import rotation_grid, symmetry_operators
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+
+_STEP_DEG = 9.0
+_STARTS = 5
+_EVALUATIONS = 300
+_SPIN_STEPS = 24
+"""Groups with one axis look alike from all spins about it: of these the first alone is tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A new frame for a map: ``x_old = rotation · x_new + shift``, (x, y, z) in voxels from the centre.
+
+    Attributes
+    ----------
+    rotation : float64[3, 3]
+    shift_px_xyz : float64[3]
+    agreement : float
+        Share of the map's power that its symmetrised version keeps there, 0 to 1.
+    """
+
+    rotation: Floats
+    shift_px_xyz: Floats
+    agreement: float = 1.0
+
+    def seen(self, volume: Reals) -> Reals:
+        """Return a map in the new frame, by cubic interpolation."""
+        from scipy.ndimage import affine_transform
+
+        centre = np.array(volume.shape) // 2
+        matrix = self.rotation[::-1, ::-1]
+        offset = centre + self.shift_px_xyz[::-1] - matrix @ centre
+        return np.asarray(affine_transform(volume, matrix, offset, order=3), np.float32)
+
+
+def centroid_px_xyz(volume: Reals) -> Floats:
+    """Return the centre of mass of the densest tenth of a map, from its centre."""
+    dense = np.clip(volume - np.quantile(volume, 0.9), 0.0, None).astype(np.float64)
+    total = dense.sum()
+    if not total > 0:
+        return np.zeros(3)
+    offset = np.arange(len(volume)) - len(volume) // 2
+    return np.array([(dense.sum(axis=tuple({0, 1, 2} - {axis})) * offset).sum() / total for axis in (2, 1, 0)])
+
+
+def find_axes(volume: Reals, symmetry: str, radius: float) -> Frame:
+    """Find the frame in which a map agrees best with itself turned by a point group.
+
+    Parameters
+    ----------
+    volume : float32[n, n, n]
+        Without symmetry imposed, outside the particle 0.
+    symmetry : str
+    radius : float
+        Frequencies looked at, in steps of the box.
+
+    Notes
+    -----
+    Rotations all over are compared with the map's centroid as the centre, then the best are refined together with
+    the centre by Nelder and Mead's method.
+    """
+    from scipy.optimize import minimize
+    from scipy.spatial.transform import Rotation
+
+    centroid = centroid_px_xyz(volume)
+    operators = symmetry_operators(symmetry)
+    if len(operators) == 1:
+        return Frame(np.eye(3), centroid)
+    self_agreement = _SelfAgreement(volume, operators, radius)
+    grid = _directions(symmetry)
+    values = self_agreement.of(grid, np.tile(centroid, (len(grid), 1)))
+    found = []
+    for start in np.argsort(-values, kind="stable")[:_STARTS]:
+
+        def lost(x: Floats, base: Floats = grid[start]) -> float:
+            turned = base @ Rotation.from_rotvec(x[:3]).as_matrix()
+            return -float(self_agreement.of(turned[None], (centroid + x[3:])[None])[0])
+
+        simplex = np.vstack([np.zeros(6), np.diag([np.deg2rad(_STEP_DEG / 2)] * 3 + [1.0] * 3)])
+        options = {"initial_simplex": simplex, "maxfev": _EVALUATIONS, "xatol": 1e-3, "fatol": 1e-6}
+        best = minimize(lost, np.zeros(6), method="Nelder-Mead", options=options)
+        turn = np.asarray(grid[start] @ Rotation.from_rotvec(best.x[:3]).as_matrix())
+        found.append(Frame(turn, centroid + best.x[3:], -float(best.fun)))
+    return max(found, key=lambda frame: frame.agreement)
+
+
+def _directions(symmetry: str) -> Floats:
+    """Return rotations that bring the axes of a group everywhere, each place once."""
+    grid = rotation_grid(_STEP_DEG, symmetry)
+    if not symmetry.upper().startswith("C"):
+        return grid
+    # Turning about the one axis changes nothing: one of the rotations that share its direction is enough.
+    _, first = np.unique(np.round(grid[:, :, 2], 6), axis=0, return_index=True)
+    return grid[np.sort(first)]
+
+
+class _SelfAgreement:
+    """How much of a map's power is left when it is averaged over a group that lies in some frame."""
+
+    def __init__(self, volume: Reals, operators: Floats, radius: float) -> None:
+        n = len(volume)
+        self._grid = CubeGrid(n, 2.0, min(radius + 1.0, n / 2))
+        self._cube = self._grid.cube_of(volume)
+        self._operators, self._n = operators, n
+        half = int(radius)
+        along = np.arange(-half, half + 1)
+        z, y, x = np.meshgrid(along, along, np.arange(half + 1), indexing="ij")
+        distance = np.sqrt(x**2 + y**2 + z**2)
+        inside = (distance <= radius) & (distance > 0)
+        self._points = np.stack([x[inside], y[inside], z[inside]], axis=1)
+
+    def of(self, rotations: Floats, shifts_px_xyz: Floats) -> Floats:
+        """Return the share for each frame: float64[R]."""
+        return np.array([self._one(*frame) for frame in zip(rotations, shifts_px_xyz, strict=True)])
+
+    def _one(self, rotation: Floats, shift_px: Floats) -> float:
+        turns = rotation @ self._operators
+        points = self._points.astype(np.float32)
+        values = np.empty((len(turns), 2, len(points)), np.float32)
+        power = np.empty((len(turns), len(points)), np.float32)
+        backwards = np.ascontiguousarray(np.swapaxes(turns, 1, 2) * self._grid.scale, np.float32)
+        turn_onto_lattice(values, power, self._cube, backwards, points)
+        # The centre becomes the origin: a phase at each frequency the map is sampled at.
+        phase = 2j * np.pi / self._n * (self._points @ (np.swapaxes(turns, 1, 2) @ shift_px).T).T
+        mean = np.mean((values[:, 0] + 1j * values[:, 1]) * np.exp(phase), axis=0)
+        return float(np.sum(np.abs(mean) ** 2) / max(float(power.mean(axis=0).sum(dtype=np.float64)), 1e-30))
