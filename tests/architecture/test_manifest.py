@@ -8,11 +8,13 @@ import pytest
 from npe2 import PluginManifest
 
 from napari_tomoflow.core.stages import STAGES
+from napari_tomoflow.io.particle_formats import FORMATS
+from napari_tomoflow.io.particle_tables import TABLE_SUFFIXES
 from napari_tomoflow.io.stacks import STACK_SUFFIXES
 from napari_tomoflow.io.volumes import VOLUME_SUFFIXES
 
 PLUGIN = "napari-tomoflow"
-MADE_BY_HAND = ("dock", "alignment_inspector", "tomogram_view")
+MADE_BY_HAND = ("dock", "alignment_inspector", "tomogram_view", "picker")
 """Commands of the widgets that belong to no stage."""
 
 
@@ -49,7 +51,18 @@ def test_widgets_share_one_place(contributions):
 
 def test_one_reader_takes_every_file_io_opens(contributions):
     (reader,) = contributions.readers
-    assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in (*STACK_SUFFIXES, *VOLUME_SUFFIXES)}
+    opened = {*STACK_SUFFIXES, *VOLUME_SUFFIXES, *TABLE_SUFFIXES}
+    assert set(reader.filename_patterns) == {f"*{suffix}" for suffix in opened}
+
+
+def test_particles_can_be_saved_in_every_format_that_its_ending_tells(contributions):
+    offered = [
+        ending
+        for writer in contributions.writers
+        if "points" in writer.layer_types
+        for ending in writer.filename_extensions
+    ]
+    assert sorted(offered) == sorted({chosen.suffixes[0] for chosen in FORMATS})
 
 
 def test_every_command_is_used(contributions):

@@ -10,7 +10,7 @@ from napari_tomoflow.core.errors import DataError, TomoflowError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.io.particle_formats import FORMATS
 from napari_tomoflow.io.particle_formats.particle_format import ALL
-from napari_tomoflow.io.particle_tables import format_of, read_particle_table, write_particle_table
+from napari_tomoflow.io.particle_tables import format_of, is_particle_table, read_particle_table, write_particle_table
 
 POSITION_ANG, ANGLE_DEG = 1e-3, 1e-3
 """What a round trip may cost, as promised; the EM and IMOD formats store float32."""
@@ -81,6 +81,7 @@ def test_a_second_round_trip_changes_nothing_more(path, chosen):
 def test_a_file_tells_of_which_program_it_is(path, chosen):
     write_particle_table(path, particles_for(chosen), frames=FRAME, program=chosen.name)
     assert format_of(path) is chosen
+    assert is_particle_table(path)
 
 
 @every_format

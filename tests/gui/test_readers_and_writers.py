@@ -6,10 +6,13 @@ from npe2 import PluginManifest
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Labels, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.gui import tomograms_in_view
 from napari_tomoflow.gui.layers import to_layers
 from napari_tomoflow.gui.readers import get_reader, read_layers, read_noun
 from napari_tomoflow.gui.writers import write_image, write_labels, write_points
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
+from napari_tomoflow.io.particle_formats import FORMATS, TomogramFrame
+from napari_tomoflow.io.particle_tables import write_particle_table
 from napari_tomoflow.io.results import save
 
 
@@ -116,6 +119,101 @@ def test_labels_written_and_read_are_the_same(tmp_path, labels):
 def test_layer_without_a_scale_is_not_written(tmp_path):
     with pytest.raises(DataError, match="set its units to angstrom"):
         write_image(str(tmp_path / "x.mrc"), np.zeros((2, 3, 4), np.float32), {"name": "mine"})
+    assert list(tmp_path.iterdir()) == []
+
+
+FRAME = TomogramFrame((20, 30, 40), 10.0)
+
+
+@pytest.fixture
+def tomogram_viewer(make_napari_viewer):
+    """Open a viewer on the tomogram TS_01."""
+    viewer = make_napari_viewer()
+    open_ = Tomogram(name="TS_01", volume=np.zeros(FRAME.shape_zyx, np.float32), voxel_ang=FRAME.voxel_ang)
+    for data, attributes, _ in to_layers(open_):
+        viewer.add_image(data, **attributes)
+    return viewer
+
+
+def picks(n=9):
+    rng = np.random.default_rng(3)
+    return ParticleSet(
+        centers_ang_zyx=rng.uniform(-0.9, 0.9, (n, 3)) * [100, 150, 200],
+        quaternions_xyzw=rng.normal(size=(n, 4)),
+        tomogram=np.array("TS_01"),
+    )
+
+
+def assert_same_heights(heights_ang, particles):
+    np.testing.assert_allclose(np.sort(heights_ang), np.sort(particles.centers_ang_zyx[:, 0]), atol=1e-3)
+
+
+def test_every_table_dropped_on_a_tomogram_is_understood_by_it(tomogram_viewer, tmp_path):
+    for chosen in FORMATS:
+        path = tmp_path / f"{chosen.name}{'_info' if chosen.name == 'eman2' else ''}{chosen.suffixes[0]}"
+        write_particle_table(path, picks(), frames=FRAME, program=chosen.name)
+        (*_, (data, attributes, kind)) = get_reader(str(path))(str(path))
+        assert (kind, len(data)) == ("points", 9), chosen.name
+        assert attributes["scale"] == (FRAME.voxel_ang,) * 3
+        assert set(attributes["features"]["tomogram"]) == {"TS_01"}
+        assert_same_heights(data[:, 0] * FRAME.voxel_ang, picks())
+
+
+def test_a_table_that_needs_a_tomogram_asks_for_it_to_be_opened(make_napari_viewer, tmp_path):
+    make_napari_viewer()
+    write_particle_table(tmp_path / "picks.tbl", picks(), frames=FRAME)
+    with pytest.raises(DataError, match="open or import the tomogram first"):
+        read_layers(str(tmp_path / "picks.tbl"))
+
+
+def test_of_several_tomograms_the_one_a_table_is_called_after_is_meant_or_else_the_selected_one(
+    tomogram_viewer, tmp_path
+):
+    larger = Tomogram(name="TS_02", volume=np.zeros((40, 60, 80), np.float32), voxel_ang=10.0)
+    ((data, attributes, _),) = to_layers(larger)
+    tomogram_viewer.add_image(data, **attributes)
+    for name in ("TS_01", "picks"):
+        (tmp_path / f"{name}.coords").write_text("20 15 10\n")
+    assert read_noun(tmp_path / "TS_01.coords").tomogram[0] == "TS_01"
+    np.testing.assert_allclose(read_noun(tmp_path / "TS_01.coords").centers_ang_zyx, [[0, 0, 0]])
+    assert read_noun(tmp_path / "picks.coords").tomogram[0] == "TS_02"
+    np.testing.assert_allclose(read_noun(tmp_path / "picks.coords").centers_ang_zyx, [[-100, -150, -200]])
+
+
+def test_what_to_know_of_a_table_is_shown(tomogram_viewer, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(tomograms_in_view, "show_warning", shown.append)
+    (tmp_path / "picks.coords").write_text("20 15 10\n99 15 10\n")
+    read_layers(str(tmp_path / "picks.coords"))
+    assert "picks.coords: 1 of 2 particles lie outside" in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("notes.txt", "Some notes\n"), ("a.json", "{}"), ("b.csv", "when,who\n1,2\n")]
+)
+def test_files_that_are_no_tables_are_left_to_other_readers(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert get_reader(str(tmp_path / name)) is None
+
+
+def test_points_are_saved_as_the_table_their_ending_tells(tomogram_viewer, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(tomograms_in_view, "show_warning", shown.append)
+    data, attributes, _ = to_layers(picks().replace(tomogram=np.array("")), FRAME.voxel_ang)[-1]
+    for suffix in dict.fromkeys(chosen.suffixes[0] for chosen in FORMATS):
+        path = tmp_path / f"saved{suffix}"
+        assert write_points(str(path), data, attributes) == [str(path)]
+        back = read_noun(path)
+        assert set(back.tomogram) == {"TS_01"}, suffix
+        assert_same_heights(back.centers_ang_zyx[:, 0], picks())
+    without_orientations = {text.partition(":")[0] for text in shown}
+    assert without_orientations == {"saved.mod", "saved.cbox", "saved.coords", "saved.box"}
+
+
+def test_points_of_the_only_tomogram_cannot_be_saved_in_voxels_without_it(tmp_path):
+    data, attributes, _ = to_layers(picks())[-1]
+    with pytest.raises(DataError, match="shape and the voxel size of the tomogram TS_01"):
+        write_points(str(tmp_path / "saved.tbl"), data, attributes)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -87,7 +87,7 @@ def test_bare_picks_are_read_once_their_unit_is_said(shared_data):
         ("parsers/boxmanager/valid.tloc", "pickle"),
         ("real_micrograph/Ucsf_stack_1142_DW_autopick.star", "rlnCoordinateZ"),
         ("tm_cryocat/id_0.csv", "no columns of positions"),
-        ("tm_cryocat/id_0_scores.em", "of no program we know"),
+        ("tm_cryocat/id_0_scores.em", "is no motive list"),
         ("cryocat_meta/TS_017/017_gctf.star", "of no program we know"),
     ],
 )

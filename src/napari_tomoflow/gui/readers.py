@@ -5,24 +5,30 @@ from pathlib import Path
 
 import napari
 
-from napari_tomoflow.core.model import Noun, RawStack, TiltSeries
+from napari_tomoflow.core.model import Noun, ParticleSet, RawStack, TiltSeries
 from napari_tomoflow.gui.canvas import attend
 from napari_tomoflow.gui.layers import LayerTuple, to_layers
-from napari_tomoflow.io.particles import read_particles
+from napari_tomoflow.gui.tomograms_in_view import frames_in_view, warn
+from napari_tomoflow.io.particle_tables import TABLE_SUFFIXES, is_particle_table, read_particle_table
+from napari_tomoflow.io.relion import STAR_SUFFIXES
 from napari_tomoflow.io.series_star import SERIES_STAR, load_series
 from napari_tomoflow.io.sources import read_raw_stack
 from napari_tomoflow.io.stacks import suffix_of
-from napari_tomoflow.io.star import read_star
 from napari_tomoflow.io.volumes import VOLUME_SUFFIXES, open_volume
 
 _NAMED_AS_STACKS = (".st", ".mrcs", ".ali", ".preali")
 _NAMED_AS_VOLUMES = (".rec", ".map")
-_PARTICLE_COLUMN = "rlnCenteredCoordinateXAngst"
+_ONLY_TABLES = tuple(suffix for suffix in TABLE_SUFFIXES if suffix not in STAR_SUFFIXES)
 
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerTuple]]:
-    """Return the reader; napari asks only for names that match the manifest."""
-    return read_layers
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerTuple]] | None:
+    """Return the reader; napari asks only for names that match the manifest.
+
+    Many files are called ``.txt`` or ``.json``: those that are no tables of particles are left to others.
+    """
+    paths = map(Path, [path] if isinstance(path, str) else path)
+    foreign = any(one.suffix.lower() in _ONLY_TABLES and not is_particle_table(one) for one in paths)
+    return None if foreign else read_layers
 
 
 def read_layers(path: str | list[str]) -> list[LayerTuple]:
@@ -31,11 +37,13 @@ def read_layers(path: str | list[str]) -> list[LayerTuple]:
     if viewer is not None:
         attend(viewer)
     paths = [path] if isinstance(path, str) else path
-    return [layer for one in paths for layer in to_layers(read_noun(Path(one)))]
+    return [layer for one in paths for layer in _layers_of(Path(one))]
 
 
 def read_noun(path: Path) -> Noun:
     """Find out what a file holds and read that.
+
+    Tables of particles that count voxels are understood by the tomogram in view.
 
     Raises
     ------
@@ -43,8 +51,10 @@ def read_noun(path: Path) -> Noun:
         The file is damaged, or holds nothing that can be shown.
     """
     suffix = suffix_of(path)
-    if suffix == ".star":
-        return _read_star(path)
+    if path.name == SERIES_STAR:
+        return load_series(path.parent)
+    if suffix in TABLE_SUFFIXES and is_particle_table(path):
+        return _read_table(path)
     if suffix in VOLUME_SUFFIXES and suffix.startswith(_NAMED_AS_VOLUMES):
         return open_volume(path)
     raw = read_raw_stack(path)
@@ -53,12 +63,17 @@ def read_noun(path: Path) -> Noun:
     return _series_of(raw)
 
 
-def _read_star(path: Path) -> Noun:
-    if path.name == SERIES_STAR:
-        return load_series(path.parent)
-    if any(_PARTICLE_COLUMN in block for block in read_star(path).values()):
-        return read_particles(path)
-    return _series_of(read_raw_stack(path))
+def _layers_of(path: Path) -> list[LayerTuple]:
+    noun = read_noun(path)
+    if not isinstance(noun, ParticleSet):
+        return to_layers(noun)
+    warn(path.name, noun.quality["warnings"])
+    return to_layers(noun, frames_in_view().grid_ang)
+
+
+def _read_table(path: Path) -> ParticleSet:
+    view = frames_in_view()
+    return read_particle_table(path, frames=view.frames, tomogram=view.meant(path.stem))
 
 
 def _series_of(raw: RawStack) -> Noun:

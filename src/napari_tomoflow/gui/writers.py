@@ -6,8 +6,9 @@ from typing import Any
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Labels, ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.gui.layers import from_layer
+from napari_tomoflow.gui.tomograms_in_view import frames_in_view, warn
 from napari_tomoflow.io.mrc import write_mrc
-from napari_tomoflow.io.particles import write_particles
+from napari_tomoflow.io.particle_tables import write_particle_table
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -31,8 +32,10 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write particles as a RELION 5 table, with every column they came with."""
+    """Write particles as a table of the program that the name's ending tells, with all it has a place for."""
     noun = from_layer((data, attributes, "points"))
     if isinstance(noun, ParticleSet):
-        write_particles(Path(path), noun)
+        view = frames_in_view()
+        lost = write_particle_table(Path(path), view.named(noun), frames=view.frames)
+        warn(Path(path).name, lost)
     return [path]

@@ -1,6 +1,7 @@
 """Tables of particles of all programs: one door in and one out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def format_of(path: Path, program: str | None = None) -> ParticleFormat:
             f"{path} is a Python pickle, which may run any program when read; run tomotwin_pick.py and give its "
             ".cbox or .coords."
         )
-    found = _recognised(path)
+    found = _recognised(path) or _only_one(path.suffix.lower())
     if found is None:
         raise DataError(f"{path} is {_KIND} of no program we know; give one of {', '.join(TABLE_SUFFIXES)}.")
     return found
@@ -135,7 +136,11 @@ def format_of(path: Path, program: str | None = None) -> ParticleFormat:
 
 def is_particle_table(path: Path) -> bool:
     """Tell whether a file looks like a table of particles, without reading all of it."""
-    return path.is_file() and path.stat().st_size > 0 and _recognised(path) is not None
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with suppress(DataError):
+        return _recognised(path) is not None
+    return False
 
 
 def outside_warnings(particles: ParticleSet, told: Told) -> list[str]:
@@ -175,6 +180,12 @@ def _outside(name: str, frame: TomogramFrame, centers_ang_zyx: NDArray[np.float6
 def _recognised(path: Path) -> ParticleFormat | None:
     suffix = path.suffix.lower()
     return next((one for one in FORMATS if suffix in one.suffixes and one.recognises(path)), None)
+
+
+def _only_one(suffix: str) -> ParticleFormat | None:
+    """Return the format with an ending no other has: its reader says best what is wrong with a file."""
+    owners = [one for one in FORMATS if suffix in one.suffixes]
+    return owners[0] if len(owners) == 1 else None
 
 
 def _to_write(path: Path, program: str | None) -> ParticleFormat:

@@ -10,7 +10,7 @@ from napari_tomoflow.core.model import ParticleSet, Tomogram
 from napari_tomoflow.core.ops.geometry import rotation_x, rotation_y, rotation_z
 from napari_tomoflow.io.em import write_em
 from napari_tomoflow.io.particle_formats import TomogramFrame
-from napari_tomoflow.io.particle_tables import read_particle_table, write_particle_table
+from napari_tomoflow.io.particle_tables import is_particle_table, read_particle_table, write_particle_table
 
 # 300 × 200 × 100 voxels of 2 Å: the centre is voxel (150, 100, 50).
 FRAME = TomogramFrame((100, 200, 300), 2.0)
@@ -87,7 +87,7 @@ def test_an_em_motive_list_counts_from_one_and_adds_its_shifts(tmp_path):
 
 def test_an_em_volume_is_no_motive_list(tmp_path):
     write_em(tmp_path / "map.em", np.zeros((8, 8, 8)))
-    with pytest.raises(DataError, match="of no program we know"):
+    with pytest.raises(DataError, match="is no motive list: it is 8 wide, not 20; open it as a volume"):
         read_particle_table(tmp_path / "map.em", frames=FRAME)
 
 
@@ -376,6 +376,24 @@ def test_an_unknown_program_is_answered_with_those_known(tmp_path, program):
 def test_a_name_without_a_known_ending_is_not_written(tmp_path):
     with pytest.raises(ParamError, match=r"picks\.xyz"):
         write_particle_table(tmp_path / "picks.xyz", ParticleSet(centers_ang_zyx=np.zeros((1, 3))), frames=FRAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("readme.txt", "These are notes, of two sentences.\n"),
+        ("angles.txt", "-60\n-57\n"),
+        ("settings.json", '{"a": [1, 2]}'),
+        ("job.star", "data_\n\n_rlnJobType 3\n"),
+        ("broken.json", "\0\0"),
+        ("x.coords", "label x y z\n"),
+    ],
+)
+def test_files_of_other_things_are_not_taken_for_tables(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert not is_particle_table(tmp_path / name)
+    with pytest.raises(DataError):
+        read_particle_table(tmp_path / name, frames=FRAME)
 
 
 def test_columns_may_bear_any_name(tmp_path):

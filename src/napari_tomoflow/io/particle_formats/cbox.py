@@ -15,7 +15,7 @@ from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told
 from napari_tomoflow.io.particle_formats.numbering import score_of, score_to
-from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
+from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat, begins_with_numbers
 from napari_tomoflow.io.star import labels_of, read_star, table_of, write_star
 
 _KIND = "a list of boxes"
@@ -173,7 +173,7 @@ COORDS = ParticleFormat(
     name="coords",
     title="a list of centres",
     suffixes=(".coords",),
-    recognises=lambda path: True,
+    recognises=begins_with_numbers(3),
     read=read_coords,
     write=write_coords,
     keeps=_LIST,
@@ -184,7 +184,7 @@ BOX = ParticleFormat(
     name="box",
     title="a list of boxes",
     suffixes=(".box",),
-    recognises=lambda path: True,
+    recognises=begins_with_numbers(4),
     read=read_box,
     write=write_box,
     keeps=_LIST,

@@ -20,7 +20,7 @@ from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit
-from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat
+from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat, head_of
 
 Columns = dict[str, NDArray[Any]]
 
@@ -66,7 +66,7 @@ def read_csv(path: Path, told: Told) -> ParticleSet:
     DataError
         There are no positions in it, nobody says what they are counted in, or the tomogram is not known.
     """
-    table = _table(path)
+    table = _table(path, read_text(path, _KIND))
     position, unit = _found(path, table)
     values = numbers(path, {name: table.pop(name) for name in position})
     turns = next((turn for turn in _TURNS if set(turn[0]) <= table.keys()), None)
@@ -113,9 +113,8 @@ def write_csv(path: Path, particles: ParticleSet, told: Told) -> list[str]:
     return []
 
 
-def _table(path: Path) -> dict[str, list[str]]:
-    """Read the table as words by column; columns without names are x, y, z and what follows."""
-    text = read_text(path, _KIND)
+def _table(path: Path, text: str) -> dict[str, list[str]]:
+    """Part the text into words by column; columns without names are x, y, z and what follows."""
     first = text.lstrip("\n").partition("\n")[0]
     separator = next((mark for mark in _SEPARATORS if mark in first), None)
     lines = text.splitlines()
@@ -160,6 +159,14 @@ def _centers(path: Path, values: Floats, unit: Unit | None, names: NDArray[np.st
     return told.centers(path, values, names, 1.0 if unit == "ang-corner" else None)
 
 
+def _has_positions(path: Path) -> bool:
+    try:
+        _found(path, _table(path, "\n".join(head_of(path)[:2])))
+    except DataError:
+        return False
+    return True
+
+
 def _plain(name: str, words: list[str]) -> NDArray[Any]:
     """Take words for numbers where all of them are; names of things stay words."""
     if name in _TEXT:
@@ -182,7 +189,7 @@ CSV = ParticleFormat(
     name="csv",
     title="a table of comma-separated values",
     suffixes=(".csv", ".tsv", ".txt"),
-    recognises=lambda path: True,
+    recognises=_has_positions,
     read=read_csv,
     write=write_csv,
     keeps=ALL,

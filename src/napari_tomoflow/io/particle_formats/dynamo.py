@@ -23,7 +23,7 @@ from napari_tomoflow.io.particle_formats.numbering import (
     unique_ids,
     write_names,
 )
-from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
+from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat, begins_with_numbers
 
 _KIND = "a Dynamo table"
 _AXES = ("x", "y", "z")
@@ -108,7 +108,7 @@ DYNAMO = ParticleFormat(
     name="dynamo",
     title="a Dynamo table",
     suffixes=(".tbl",),
-    recognises=lambda path: True,
+    recognises=begins_with_numbers(9),
     read=read_dynamo,
     write=write_dynamo,
     keeps=frozenset({"turns", "tomogram", "ids", "class_ids", "score"}),

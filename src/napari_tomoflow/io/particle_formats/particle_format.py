@@ -11,6 +11,29 @@ ALL = frozenset({"turns", "tomogram", "ids", "class_ids", "half", "score"})
 """What a particle has besides its position, as `ParticleFormat.keeps` names it."""
 
 
+_HEAD_BYTES = 1 << 12
+
+
+def head_of(path: Path) -> list[str]:
+    """Return the first lines of a text file, the last of them perhaps cut."""
+    with path.open("rb") as file:
+        return [line for line in file.read(_HEAD_BYTES).decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def begins_with_numbers(at_least: int) -> Callable[[Path], bool]:
+    """Make the test whether the first row of a text file is that many numbers or more."""
+
+    def begins(path: Path) -> bool:
+        first = next(iter(head_of(path)), "")
+        words = first.replace(",", " ").split()
+        try:
+            return len([float(word) for word in words[:at_least]]) == at_least
+        except ValueError:
+            return False
+
+    return begins
+
+
 @dataclass(frozen=True)
 class ParticleFormat:
     """One program's table of particles.
