@@ -23,7 +23,7 @@ _COARSE_SHARE = 4.0
 _STEP_SHARE = 0.85
 """Step of that search over what its resolution asks for (Crowther); climbing from a cell's corner then succeeds."""
 
-_CANDIDATES = 12
+_CANDIDATES = 8
 _LEAST_STEPS = 4.0
 """Frequency steps of the box that any comparison reaches to."""
 
@@ -62,10 +62,11 @@ class PosePlan:
         everywhere = Everywhere(rotation_grid(step_deg, symmetry), step_deg, coarse, reach_px)
         return cls(_between(coarse, finest), reach_px, everywhere)
 
-    def around(self) -> "PosePlan":
+    def around(self, reach_px: float) -> "PosePlan":
         """Climb from known poses only, at first with somewhat fewer shells."""
         finest = self.radii[-1]
-        return replace(self, everywhere=None, radii=(max(0.6 * finest, min(finest, _LEAST_STEPS)), finest))
+        coarse = max(0.6 * finest, min(finest, _LEAST_STEPS))
+        return replace(self, everywhere=None, reach_px=reach_px, radii=(coarse, finest))
 
     def find(self, samples: Samples, reference: Reference, known: Poses) -> Poses:
         """Return the best pose of each particle."""

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import Aligned, AlignImages, PosePlan, inserted
@@ -26,9 +25,9 @@ from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, batches
 from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
+from napari_tomoflow.core.averaging.resizing import low_pass, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes
-from napari_tomoflow.core.ops.fourier import half_frequencies
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.report import Report, part, silent, watched
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
@@ -265,7 +264,7 @@ class _Course:
 
     def _shaped(self, volume: Reals, resolution_ang: float) -> Reals:
         """Low-pass a map and mask it."""
-        smooth = low_passed(volume, self.box_px * self.pixel_ang / resolution_ang)
+        smooth = shell_filtered(volume, low_pass(self.box_px * self.pixel_ang / resolution_ang, _FADING_STEPS))
         return smooth * soft_sphere(self.box_px, 0.5 * self.descent.diameter_ang / self.pixel_ang + 1.0, _EDGE_PX)
 
     def on_axes(self, starts: list[_Start], iteration: int) -> tuple[list[_Start], float]:
@@ -302,11 +301,3 @@ class _Course:
 def _align(job: tuple[AlignImages, ParticleImages]) -> Aligned:
     work, images = job
     return work(images, np.tile(np.eye(3), (len(images), 1, 1)))
-
-
-def low_passed(volume: Reals, radius: float) -> Reals:
-    """Let frequencies beyond a radius, in steps of the box, fade over a few steps."""
-    frequency = len(volume) * np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape))))
-    share = np.clip((frequency - radius) / _FADING_STEPS + 0.5, 0.0, 1.0)
-    gain = (0.5 + 0.5 * np.cos(np.pi * share)).astype(np.float32)
-    return np.asarray(scipy.fft.irfftn(scipy.fft.rfftn(volume) * gain, s=volume.shape), np.float32)

@@ -1,0 +1,401 @@
+"""Gold-standard refinement: particles aligned with, and summed into, two maps that never see each other.
+
+Either half starts from the same map without its finer detail, and from then on is aligned with its own average alone.
+How far the two agree, shell by shell, is what filters them, how much detail the next alignment looks at, how fine the
+grid of the next iteration is, and when to stop. Detail coarser than the start owes its agreement to the start: where
+the halves agree no further, there is no resolution.
+
+Legend: P particles, n voxels of the box of an iteration, N of the last one.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.aligning import AlignBatch, Aligned, AlignImages, PosePlan, halves_apart
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
+from napari_tomoflow.core.averaging.masks import soft_sphere
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction, complete_plane, solve, symmetrised
+from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
+from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.model import ParticleSet
+from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
+from napari_tomoflow.core.ops.poses import quaternions_from_matrices
+from napari_tomoflow.core.ops.so3 import angular_distance_deg, symmetry_operators
+from napari_tomoflow.core.report import Report, part, silent
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+SourceAt = Callable[[int, float], ImageSource]
+"""``source(box_px, pixel_ang)``: the particles' images on a grid."""
+
+BATCH = 64
+"""Particles worked on together, either half apart."""
+
+_HEADROOM = 1.5
+"""Finest frequency of an iteration's grid over the one known so far: so far the next may come."""
+
+_SPARE_SHELLS = 3.0
+_LEAST_BOX_PX = 24
+_FULL_SHARE = 0.85
+"""Share of the last box from which on it is used itself."""
+
+_GAIN_SHELLS = 0.5
+_PATIENCE = 2
+"""Iterations that gain less than this on the finest grid end the refinement."""
+
+_NO_RESOLUTION = 1.1
+"""Frequency over that of the start up to which agreement proves nothing."""
+
+_STEP = "refinement"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How particles are refined.
+
+    Attributes
+    ----------
+    box_px, pixel_ang
+        Of the last iteration.
+    diameter_ang : float
+    start_ang : float
+        Resolution of the starting map that either half sees.
+    symmetry : str
+    reach_ang : float
+        How far a particle may move in an iteration that searches everywhere; a third of it in others.
+    iterations : int
+        At most.
+    search : {"auto", "global", "local"}
+        Everywhere in the first two iterations, in all, or in none.
+    left_out : float
+        Share of the particles, those of the lowest scores, that do not count in the averages.
+    seed : int
+        Of random phases.
+    """
+
+    box_px: int
+    pixel_ang: float
+    diameter_ang: float
+    start_ang: float
+    symmetry: str = "C1"
+    reach_ang: float = 30.0
+    iterations: int = 12
+    search: Literal["auto", "global", "local"] = "auto"
+    left_out: float = 0.03
+    seed: int = 1
+
+    @property
+    def width_ang(self) -> float:
+        """Width of all boxes."""
+        return self.box_px * self.pixel_ang
+
+    def box_for(self, radius: float) -> int:
+        """Choose the box of an iteration that knows detail up to a radius, in steps of the box."""
+        wanted = next_fast_size(max(int(np.ceil(2 * (_HEADROOM * radius + _SPARE_SHELLS))), _LEAST_BOX_PX))
+        wanted += wanted % 2
+        return self.box_px if wanted > _FULL_SHARE * self.box_px else wanted
+
+    def everywhere(self, iteration: int) -> bool:
+        """Tell whether an iteration searches everywhere."""
+        return self.search == "global" or (self.search == "auto" and iteration < 2)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """How far a refinement came.
+
+    Attributes
+    ----------
+    particles : ParticleSet
+    weights : float64[P]
+        How much each counts in the next average.
+    maps : float32[2, n, n, n]
+        What either half is aligned with next: filtered and masked.
+    radius : float
+        Frequency up to which the halves agree, in steps of the box.
+    history : tuple of dict
+        What each iteration came to, in plain numbers.
+    """
+
+    particles: ParticleSet
+    weights: Floats
+    maps: Reals
+    radius: float
+    history: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Where a refinement ended.
+
+    Attributes
+    ----------
+    particles : ParticleSet
+    average : Reconstruction
+    curve : FscCurve
+    resolution_ang : float or None
+        None where the halves agree no further than the start they shared.
+    weights : float64[P]
+        How much each particle counted.
+    history : tuple of dict
+    """
+
+    particles: ParticleSet
+    average: Reconstruction
+    curve: FscCurve
+    resolution_ang: float | None
+    weights: Floats
+    history: tuple[dict[str, Any], ...] = field(default=())
+
+
+def refine_poses(
+    source: SourceAt,
+    start: Reals,
+    recipe: Recipe,
+    mask: Reals | None = None,
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
+) -> Refined:
+    """Refine the poses of particles and average them, until the halves agree no better.
+
+    Parameters
+    ----------
+    source : callable
+        Its particles all belong to half 1 or 2.
+    start : float32[N, N, N]
+        Map to begin with, of the last box.
+    recipe : Recipe
+    mask : float32[N, N, N], optional
+        A sphere by default.
+    report, map_batches, steps
+        See `core.report` and `core.stage`. Every iteration is kept.
+    """
+    course = _Course(source, recipe, soft_sphere_of(recipe) if mask is None else mask, map_batches)
+    state = course.restored(steps) or course.begun(start)
+    while True:
+        sums, state = course.advanced(state, part(report, len(state.history), recipe.iterations))
+        if _is_done(state, recipe):
+            report(1, 1, "Refined")
+            return course.ended(sums, state)
+        # Only what another iteration will begin with: whoever goes on after the last one has to do that again.
+        course.keep(steps, state)
+
+
+def soft_sphere_of(recipe: Recipe) -> Reals:
+    """Return a ball that holds the particle, with room for its edge."""
+    return soft_sphere(recipe.box_px, 0.5 * recipe.diameter_ang / recipe.pixel_ang + 2.0)
+
+
+def _is_done(state: State, recipe: Recipe) -> bool:
+    """Tell whether the iterations are used up, or gain nothing any more."""
+    history = state.history
+    if len(history) >= recipe.iterations:
+        return True
+    late = history[-_PATIENCE - 1 :]
+    settled = len(late) > _PATIENCE and not recipe.everywhere(len(history) - 1)
+    same_grid = len({one["box_px"] for one in late}) == 1
+    return settled and same_grid and late[-1]["radius"] - late[0]["radius"] < _GAIN_SHELLS
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """All that does not change from one iteration to the next."""
+
+    source: SourceAt
+    recipe: Recipe
+    mask: Reals
+    map_batches: MapBatches
+
+    def begun(self, start: Reals) -> State:
+        """Give either half the same map, without detail."""
+        recipe = self.recipe
+        particles = self.source(recipe.box_px, recipe.pixel_ang).particles
+        radius = min(recipe.width_ang / recipe.start_ang, recipe.box_px / 2 - 1.0)
+        coarse = shell_filtered(start, low_pass(radius)) * self.mask
+        return State(particles, np.ones(len(particles)), np.stack([coarse, coarse]), radius)
+
+    def keep(self, steps: Steps, state: State) -> None:
+        """Keep the end of an iteration."""
+        particles = state.particles
+        steps.save(
+            _STEP,
+            {
+                "centers_ang_zyx": particles.centers_ang_zyx,
+                "quaternions_xyzw": particles.quaternions_xyzw,
+                "score": particles.score,
+                "weights": state.weights,
+                "maps": state.maps,
+                "radius": np.array(state.radius),
+                "history": np.array(json.dumps(state.history)),
+            },
+        )
+
+    def restored(self, steps: Steps) -> State | None:
+        """Go on from what was kept; an iteration that was the last is done again."""
+        kept = steps.load(_STEP)
+        if kept is None:
+            return None
+        particles = self.source(self.recipe.box_px, self.recipe.pixel_ang).particles.replace(
+            **{name: kept[name] for name in ("centers_ang_zyx", "quaternions_xyzw", "score")}
+        )
+        history = tuple(json.loads(str(kept["history"])))
+        return State(particles, kept["weights"], kept["maps"], float(kept["radius"]), history)
+
+    def advanced(self, state: State, report: Report) -> tuple["_Sums", State]:
+        """Align all particles with the map of their half, average them, and compare the halves."""
+        recipe = self.recipe
+        box_px = recipe.box_for(state.radius)
+        source = self.source(box_px, recipe.width_ang / box_px).at(state.particles)
+        grid = CubeGrid(box_px)
+        doing = f"Refining at {recipe.width_ang / state.radius:.1f} Å"
+        particles, cubes = self._aligned(source, state, grid, lambda done, total, _: report(done, total, doing))
+        average = solve(cubes, grid, symmetry_operators(recipe.symmetry))
+        mask = _cropped(self.mask, box_px)
+        curve = fsc_curve(*average.halves, recipe.width_ang / box_px, mask, recipe.seed)
+        agreed = np.clip(curve.corrected, 0.0, 1.0)
+        radius = self._radius(curve)
+        maps = np.stack([shell_filtered(half, agreed[: int(radius) + 2]) * mask for half in average.halves])
+        history = (*state.history, self._record(state, particles, box_px, radius, curve))
+        after = State(particles, _without_worst(particles, recipe.left_out), maps, radius, history)
+        return _Sums(cubes, grid, curve, state.weights), after
+
+    def ended(self, sums: "_Sums", state: State) -> Refined:
+        """Make the average of the last iteration, filtered by how far its masked halves agree."""
+        operators = symmetry_operators(self.recipe.symmetry)
+        average = solve(sums.cubes, sums.grid, operators, np.clip(sums.curve.corrected, 0.0, 1.0))
+        return Refined(
+            particles=state.particles,
+            average=average,
+            curve=sums.curve,
+            resolution_ang=self._resolution_ang(state.radius),
+            weights=sums.weights,
+            history=state.history,
+        )
+
+    def _aligned(
+        self, source: ImageSource, state: State, grid: CubeGrid, report: Report
+    ) -> tuple[ParticleSet, list[Reals]]:
+        """Align the particles of a source, and sum either half."""
+        plan = self._plan(len(state.history), grid.box_px, state.radius)
+        maps = [resized(volume, grid.box_px) for volume in state.maps]
+        first, second = (AlignImages(Reference.of(volume, plan.radii[-1]), plan, grid) for volume in maps)
+        particles = state.particles
+        jobs = halves_apart(batches(particles, 2 * BATCH), particles.half)
+        cubes = [np.zeros((*grid.shape, 4), np.float32) for _ in range(2)]
+        found = _Found.empty(len(particles))
+        report(0, len(jobs), "")
+        align = AlignBatch(source, (first, second), state.weights)
+        for done, aligned in enumerate(self.map_batches(align, jobs)):
+            chosen = jobs[done]
+            cubes[int(particles.half[chosen[0]]) - 1] += aligned.cube
+            found.take(chosen, aligned)
+            report(done + 1, len(jobs), "")
+        return found.applied(particles, source.pixel_ang), [self._whole(cube, grid) for cube in cubes]
+
+    def _plan(self, number: int, box_px: int, radius: float) -> PosePlan:
+        """Plan the search of an iteration."""
+        recipe = self.recipe
+        pixel_ang = recipe.width_ang / box_px
+        plan = PosePlan.of(
+            box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / radius, recipe.reach_ang, recipe.symmetry
+        )
+        return plan if recipe.everywhere(number) else plan.around(recipe.reach_ang / pixel_ang / 3)
+
+    def _whole(self, cube: Reals, grid: CubeGrid) -> Reals:
+        """Complete sums, and average them over the symmetry."""
+        complete_plane(cube)
+        operators = symmetry_operators(self.recipe.symmetry)
+        return symmetrised(cube, operators, grid) if len(operators) > 1 else cube
+
+    def _radius(self, curve: FscCurve) -> float:
+        """Return how far halves agree, in steps of the box: no less than they were given at the start."""
+        least = min(self.recipe.width_ang / self.recipe.start_ang, self.recipe.box_px / 2 - 1.0)
+        resolution_ang = curve.resolution_ang()
+        return least if resolution_ang is None else max(least, self.recipe.width_ang / resolution_ang)
+
+    def _resolution_ang(self, radius: float) -> float | None:
+        """Return the resolution, where it is finer than what the halves had in common from the start."""
+        recipe = self.recipe
+        proven = radius > _NO_RESOLUTION * recipe.width_ang / recipe.start_ang
+        return recipe.width_ang / radius if proven else None
+
+    def _record(
+        self, state: State, particles: ParticleSet, box_px: int, radius: float, curve: FscCurve
+    ) -> dict[str, Any]:
+        """Say in plain numbers what an iteration came to."""
+        turned_deg = angular_distance_deg(state.particles.matrices, particles.matrices, self.recipe.symmetry)
+        moved_ang = np.linalg.norm(particles.centers_ang_zyx - state.particles.centers_ang_zyx, axis=1)
+        resolution_ang = self._resolution_ang(radius)
+        return {
+            "box_px": box_px,
+            "search": "global" if self.recipe.everywhere(len(state.history)) else "local",
+            "radius": round(radius, 3),
+            "resolution_ang": None if resolution_ang is None else round(resolution_ang, 3),
+            "angular_change_deg": _quartiles(turned_deg),
+            "shift_change_ang": _quartiles(moved_ang),
+            "score": _quartiles(particles.score),
+            "fsc": np.round(curve.corrected, 4).tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """What an average is made from: the sums of both halves, whole, and how the halves agreed."""
+
+    cubes: list[Reals]
+    grid: CubeGrid
+    curve: FscCurve
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Poses of all particles, filled in batch by batch."""
+
+    rotations: Floats
+    shift_px_xyz: Floats
+    score: Floats
+
+    @classmethod
+    def empty(cls, count: int) -> "_Found":
+        return cls(np.zeros((count, 3, 3)), np.zeros((count, 3)), np.zeros(count))
+
+    def take(self, chosen: Indices, aligned: Aligned) -> None:
+        self.rotations[chosen] = aligned.rotations
+        self.shift_px_xyz[chosen] = aligned.shift_px_xyz
+        self.score[chosen] = aligned.score
+
+    def applied(self, particles: ParticleSet, pixel_ang: float) -> ParticleSet:
+        """Move and turn particles."""
+        return particles.replace(
+            centers_ang_zyx=particles.centers_ang_zyx + pixel_ang * self.shift_px_xyz[:, ::-1],
+            quaternions_xyzw=quaternions_from_matrices(self.rotations),
+            score=self.score,
+        )
+
+
+def _without_worst(particles: ParticleSet, left_out: float) -> Floats:
+    """Weigh particles: those of the lowest scores of each half do not count."""
+    weights = np.ones(len(particles))
+    for number in (1, 2):
+        mine = particles.half == number
+        weights[mine & (particles.score < np.quantile(particles.score[mine], left_out))] = 0.0
+    return weights
+
+
+def _cropped(mask: Reals, box_px: int) -> Reals:
+    """Sample a mask on a coarser grid; its values stay."""
+    return np.clip(fourier_crop(mask, (box_px,) * 3), 0.0, 1.0)
+
+
+def _quartiles(values: Floats) -> list[float]:
+    return [round(float(value), 4) for value in np.percentile(values, (25, 50, 75))]
