@@ -7,6 +7,7 @@ import numpy as np
 from napari_tomoflow.core.model import (
     Alignment,
     CtfSeries,
+    DensityMap,
     Frames,
     Labels,
     Movies,
@@ -27,6 +28,7 @@ SMALL = {
     "ctf": {"low_resolution_ang": 100.0, "defocus_max_um": 5.0},
     "reconstruct": {"thickness_ang": 320.0},
     "pick": {"spacing_nm": 8.0},
+    "match": {"angular_step_deg": 30.0},
 }
 
 
@@ -68,6 +70,11 @@ def _ball():
     return z**2 + y**2 + x**2 < 8**2
 
 
+def _noisy_ball():
+    """Put that ball into as much noise."""
+    return _ball() + np.random.default_rng(6).normal(size=(32, 32, 32)).astype(np.float32)
+
+
 def _on_ball():
     """Click 20 points on the surface of a ball, a few Å off."""
     rng = np.random.default_rng(5)
@@ -89,7 +96,8 @@ def inputs_of(stage):
             name="TS", images=_frames(images), tilt_deg=alignment.tilt_deg.copy(), pixel_ang=10.0, axis_deg=5.0
         ),
         Alignment: lambda: alignment.replace(),
-        Tomogram: lambda: Tomogram(name="TS", volume=_ball().astype(np.float32), voxel_ang=20.0),
+        Tomogram: lambda: Tomogram(name="TS", volume=_noisy_ball(), voxel_ang=20.0, contrast="bright"),
+        DensityMap: lambda: DensityMap(name="small ball", volume=_ball()[::2, ::2, ::2], voxel_ang=20.0, symmetry="O"),
         Labels: lambda: Labels(name="TS", volume=_ball().astype(np.uint8), voxel_ang=20.0),
         ParticleSet: lambda: ParticleSet(centers_ang_zyx=_on_ball(), tomogram=np.array("TS")),
         CtfSeries: lambda: CtfSeries(

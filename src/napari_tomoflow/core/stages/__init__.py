@@ -4,9 +4,10 @@ from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.align import ALIGN
 from napari_tomoflow.core.stages.ctf import CTF
 from napari_tomoflow.core.stages.import_ import IMPORT
+from napari_tomoflow.core.stages.match import MATCH
 from napari_tomoflow.core.stages.motion import MOTION
 from napari_tomoflow.core.stages.pick import PICK
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.simulate import SIMULATE
 
-STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, MOTION, ALIGN, CTF, RECONSTRUCT, PICK)
+STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, MOTION, ALIGN, CTF, RECONSTRUCT, MATCH, PICK)

@@ -103,6 +103,7 @@ def _quality(
         "shape_zyx": list(setting.shape_zyx),
         "tilts_used": len(setting.tilts),
         "stored_per_density": store.scale,
+        "dose_weighting": params.dose_weighting,
         **ctf_quality(setting, params),
         **solution.quality,
         **_profile_quality(store.sd_profile, setting.voxel_ang),

@@ -1,0 +1,146 @@
+"""The loops of template matching that are not transforms.
+
+Each runs on one thread and without the GIL: threads own rotations, not rows.
+"""
+
+import math
+
+import numpy as np
+
+from napari_tomoflow.core.kernels._jit import inner
+
+
+@inner
+def turn_transform(out_rft, source_rft, filter_rft, source_from_box):
+    """Read the transform of a reference on a turned grid by trilinear interpolation, and filter it.
+
+    Parameters
+    ----------
+    out_rft : complex64[n, n, n // 2 + 1]
+        Overwritten; 0 where the turned grid leaves that of the source.
+    source_rft : complex64[m, m, m // 2 + 1]
+        Half transform of the reference, its centre at voxel 0.
+    filter_rft : float32[n, n, n // 2 + 1]
+        Multiplies the result; it does not turn.
+    source_from_box : float64[3, 3]
+        Takes a frequency (x, y, z) of the box, counted in its samples, to the source, counted in that's.
+
+    Notes
+    -----
+    Not checked: cubes, even n and m, C order. NaN spreads to the samples around it.
+    """
+    n, m = out_rft.shape[0], source_rft.shape[0]
+    half = n // 2
+    for row_z in range(n):
+        z = row_z if row_z < half else row_z - n
+        for row_y in range(n):
+            y = row_y if row_y < half else row_y - n
+            for x in range(half + 1):
+                kx = source_from_box[0, 0] * x + source_from_box[0, 1] * y + source_from_box[0, 2] * z
+                ky = source_from_box[1, 0] * x + source_from_box[1, 1] * y + source_from_box[1, 2] * z
+                kz = source_from_box[2, 0] * x + source_from_box[2, 1] * y + source_from_box[2, 2] * z
+                weight = filter_rft[row_z, row_y, x]
+                if weight == 0 or max(abs(kx), abs(ky), abs(kz)) >= m // 2:
+                    out_rft[row_z, row_y, x] = np.complex64(0.0)
+                elif kx < 0:
+                    out_rft[row_z, row_y, x] = weight * _sample(source_rft, -kx, -ky, -kz).conjugate()
+                else:
+                    out_rft[row_z, row_y, x] = weight * _sample(source_rft, kx, ky, kz)
+
+
+@inner
+def _sample(source_rft, kx, ky, kz):
+    """Interpolate between the eight coefficients around a frequency with kx ≥ 0, counted in cells."""
+    m = source_rft.shape[0]
+    x, y, z = int(kx), math.floor(ky), math.floor(kz)
+    a, b, c = np.float32(kx - x), np.float32(ky - y), np.float32(kz - z)
+    one = np.float32(1.0)
+    y0, z0 = y % m, z % m
+    y1, z1 = (y + 1) % m, (z + 1) % m
+    near = (one - c) * ((one - b) * source_rft[z0, y0, x] + b * source_rft[z0, y1, x])
+    near += c * ((one - b) * source_rft[z1, y0, x] + b * source_rft[z1, y1, x])
+    far = (one - c) * ((one - b) * source_rft[z0, y0, x + 1] + b * source_rft[z0, y1, x + 1])
+    far += c * ((one - b) * source_rft[z1, y0, x + 1] + b * source_rft[z1, y1, x + 1])
+    return (one - a) * near + a * far
+
+
+@inner
+def normalise_under_mask(box_zyx, mask_zyx):
+    """Give a box mean 0 and standard deviation 1 under a mask, and multiply it with the mask over its sum.
+
+    Parameters
+    ----------
+    box_zyx : float32[n, n, n]
+        Changed in place; 0 when it has no spread under the mask.
+    mask_zyx : float32[n, n, n]
+        From 0 to 1.
+
+    Notes
+    -----
+    The sum over voxels of the result times a volume is then the correlation coefficient of the two under the mask,
+    times the volume's standard deviation under it. Not checked: equal shapes, C order. NaN spreads over the box.
+    """
+    box, mask = box_zyx.ravel(), mask_zyx.ravel()
+    total, first, second = 0.0, 0.0, 0.0
+    for i in range(box.size):
+        total += mask[i]
+        first += mask[i] * box[i]
+        second += mask[i] * box[i] * box[i]
+    mean = first / total
+    variance = second / total - mean * mean
+    scale = 1.0 / (total * math.sqrt(variance)) if variance > 1e-12 * (second / total) else 0.0
+    if variance != variance:
+        scale = variance
+    for i in range(box.size):
+        box[i] = np.float32((box[i] - mean) * scale) * mask[i]
+
+
+@inner
+def multiply_conjugate(stencil_ft, volume_ft):
+    """Replace a transform by its conjugate times another: what a correlation is in Fourier space.
+
+    Parameters
+    ----------
+    stencil_ft : complex64[nz, ny, nk]
+        Changed in place.
+    volume_ft : complex64[nz, ny, nk]
+
+    Notes
+    -----
+    Not checked: equal shapes. Both may be strided views. NaN spreads.
+    """
+    nz, ny, nk = stencil_ft.shape
+    for z in range(nz):
+        for y in range(ny):
+            for k in range(nk):
+                stencil_ft[z, y, k] = volume_ft[z, y, k] * stencil_ft[z, y, k].conjugate()
+
+
+@inner
+def raise_maximum(best_zyx, number_zyx, values_zyx, number):
+    """Keep the larger of two values at each voxel, and the number of the rotation it is from.
+
+    Parameters
+    ----------
+    best_zyx : float32[nz, ny, nx]
+        Raised in place. May be a strided view.
+    number_zyx : int32[nz, ny, nx]
+        Set where `best_zyx` rises. Of equal values that of the smaller number stays, so the order of calls does not
+        matter.
+    values_zyx : float32[≥ nz, ≥ ny, ≥ nx]
+        What exceeds the first shape is left out.
+    number : int
+
+    Notes
+    -----
+    Not checked: shapes. NaN is passed over.
+    """
+    nz, ny, nx = best_zyx.shape
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                value = values_zyx[z, y, x]
+                best = best_zyx[z, y, x]
+                if value > best or (value == best and number < number_zyx[z, y, x]):
+                    best_zyx[z, y, x] = value
+                    number_zyx[z, y, x] = number

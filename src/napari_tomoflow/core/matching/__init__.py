@@ -1,0 +1,1 @@
+"""Template matching: where in a tomogram a known particle lies, and how it is turned."""

@@ -1,0 +1,165 @@
+"""The course of a match: search, search for nothing, believe what stands out, refine it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from napari_tomoflow.core.matching.null import Null
+from napari_tomoflow.core.matching.params import MatchParams
+from napari_tomoflow.core.matching.peaks import apart
+from napari_tomoflow.core.matching.refine import Refined, refine
+from napari_tomoflow.core.matching.scene import Scene
+from napari_tomoflow.core.matching.search import Hits
+from napari_tomoflow.core.matching.template import Template, phases_randomised
+from napari_tomoflow.core.model import ParticleSet, Tomogram
+from napari_tomoflow.core.ops.poses import quaternions_from_matrices
+from napari_tomoflow.core.ops.so3 import rotation_grid
+from napari_tomoflow.core.report import Report, part
+
+Floats = NDArray[np.float64]
+
+_NULL_STENCILS = 12
+"""Their correlations with the whole tomogram tell the spread to a hundredth."""
+
+_DECIDED_SE = 3.0
+"""A hand is believed when the two mirror images differ by so many standard errors."""
+
+_HISTOGRAM_BINS = 80
+
+
+def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: MatchParams, report: Report) -> ParticleSet:
+    """Search a scene and keep what is better than chance."""
+    steps = 4 if params.hand_test else 3
+    hits = scene.search(scene.template, part(report, 0, steps), "Matching the template")
+    null_template = (
+        phases_randomised(scene.template, params.seed) if params.null == "random-phases" else scene.template.mirrored()
+    )
+    null_hits = scene.search(null_template, part(report, 1, steps), "Matching what shows nothing")
+    null, null_away = measure_null(scene, null_template, hits, null_hits)
+    threshold = null.threshold(params.false_positives)
+    believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]
+    refined = refine(scene.level, scene.template, believed, scene.step_deg, part(report, 2, steps))
+    quality = {
+        **scene.quality,
+        "null": {"kind": params.null, "sd_lcc": null.sd, "decay": null.decay},
+        "threshold_z": threshold,
+        "expected_false_positives": params.false_positives,
+        "scores": _histograms(null.z(hits.scores), null.z(null_away.scores)),
+    }
+    if params.hand_test:
+        mirrored = scene.search(scene.template.mirrored(), part(report, 3, steps), "Matching the mirror image")
+        quality["hand"] = compare_hands(believed, mirrored, null, scene.distance_vox)
+    return _particles(tomogram, scene, refined, null, species, params, quality)
+
+
+def measure_null(scene: Scene, template: Template, hits: Hits, null_hits: Hits) -> tuple[Null, Hits]:
+    """Fit the scores of a template that shows nothing, away from what the real one finds.
+
+    Where a particle lies, any template of its size scores higher than in ice. Peaks of the null there would count as
+    chance, so they are left out: those near hits that a first fit believes.
+
+    Returns
+    -------
+    Null
+    Hits
+        The peaks of the null that were used.
+    """
+    stencil = scene.level.stencils(template)
+    rotations = rotation_grid(60.0)
+    chosen = rotations[:: max(1, len(rotations) // _NULL_STENCILS)]
+    square = np.mean(
+        [
+            np.mean(np.square(scene.level.correlation.single(stencil(r))[scene.allowed_zyx], dtype=np.float64))
+            for r in chosen
+        ]
+    )
+    sd = float(np.sqrt(square))
+    first = Null.of_peaks(null_hits.scores, sd)
+    believed = hits.places_zyx[: int(np.sum(first.z(hits.scores) >= first.threshold(1.0)))]
+    if not len(believed):
+        return first, null_hits
+    apart_vox, _ = cKDTree(believed).query(null_hits.places_zyx)
+    away = null_hits[np.flatnonzero(apart_vox > scene.distance_vox)]
+    return Null.of_peaks(away.scores, sd), away
+
+
+def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -> dict[str, Any]:
+    """Say which mirror image of the template fits better where the template was found.
+
+    Parameters
+    ----------
+    hits, mirrored : Hits
+        Of the template, those believed, and of its mirror image, all.
+    null : Null
+    distance_vox : float
+        A hit of the one and a hit of the other nearer than this are of the same particle.
+    """
+    if len(hits) < 2 or not len(mirrored):
+        return {"says": "undecided", "particles": len(hits)}
+    apart_vox, nearest = cKDTree(mirrored.places_zyx).query(hits.places_zyx)
+    both = np.flatnonzero(apart_vox < distance_vox)
+    own, other = null.z(hits.scores[both]), null.z(mirrored.scores[np.asarray(nearest)[both]])
+    if len(own) < 2:
+        return {"says": "undecided", "particles": len(own)}
+    better = own - other
+    error = float(better.std(ddof=1) / np.sqrt(len(better)))
+    mean = float(better.mean())
+    decided = bool(abs(mean) > _DECIDED_SE * error)
+    return {
+        "says": "undecided" if not decided else "as the template" if mean > 0 else "mirrored",
+        "particles": len(better),
+        "z_template": float(own.mean()),
+        "z_mirrored": float(other.mean()),
+        "z_difference": mean,
+        "z_difference_error": error,
+    }
+
+
+def _particles(
+    tomogram: Tomogram,
+    scene: Scene,
+    refined: Refined,
+    null: Null,
+    species: str,
+    params: MatchParams,
+    quality: dict[str, Any],
+) -> ParticleSet:
+    """Put refined hits into a table, the best first, none nearer to a better one than allowed."""
+    order = np.argsort(-refined.scores, kind="stable")
+    order = order[refined.stand_out[order] >= params.top_hat]
+    order = order[apart(refined.places_zyx[order], scene.distance_vox)]
+    centre_zyx = np.array(tomogram.volume.shape) // 2
+    z = null.z(refined.scores[order])
+    quality |= {
+        "particles": len(order),
+        "median_z": float(np.median(z)) if len(z) else None,
+        "removed": {"not_standing_out_or_too_near": len(refined.scores) - len(order)},
+    }
+    return ParticleSet(
+        centers_ang_zyx=(refined.places_zyx[order] - centre_zyx) * tomogram.voxel_ang,
+        quaternions_xyzw=quaternions_from_matrices(refined.rotations[order]),
+        tomogram=np.array(tomogram.name),
+        score=z,
+        features={
+            "species": np.full(len(order), species),
+            "z": z,
+            "lcc": refined.scores[order],
+            "expected_false": null.expected_above(z),
+            "stand_out": refined.stand_out[order],
+        },
+        quality=quality,
+    )
+
+
+def _histograms(z: Floats, null_z: Floats) -> dict[str, Any]:
+    """Count the peaks of template and null by height."""
+    edges = np.linspace(
+        0.0, max(float(part.max()) for part in (z, null_z, np.ones(1)) if len(part)), _HISTOGRAM_BINS + 1
+    )
+    return {
+        "z_edges": edges.tolist(),
+        "template": np.histogram(z, edges)[0].tolist(),
+        "null": np.histogram(null_z, edges)[0].tolist(),
+    }

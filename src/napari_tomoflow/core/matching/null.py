@@ -1,0 +1,79 @@
+"""How high a template that shows nothing scores, and from which score on a peak is believed.
+
+A template of the same power spectrum with random phases, or the template's mirror image, goes through the same search.
+Scores are counted in standard deviations σ of its correlation over all places and rotations (z). Of its peaks, those
+beyond a level u₀ thin out as those of normal noise do, exponentially in u = z² / 2, so
+
+    E(z) = K exp(−b (z² / 2 − u₀)),   b = K / Σ (u_k − u₀)
+
+peaks that high are expected to be false, K of them being beyond u₀. It is measured, not assumed: structure that
+resembles anything makes b small.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_tomoflow.core.errors import DataError
+
+Floats = NDArray[np.float64]
+
+_FEWEST_PEAKS = 10
+_TAIL_PEAKS = 100
+
+
+@dataclass(frozen=True)
+class Null:
+    """The scores of a template that shows nothing.
+
+    Attributes
+    ----------
+    sd : float
+        Standard deviation of its correlation coefficients.
+    level : float
+        u₀, in z² / 2.
+    decay : float
+        b: 1 for normal noise.
+    beyond : int
+        K.
+    """
+
+    sd: float
+    level: float
+    decay: float
+    beyond: int
+
+    @classmethod
+    def of_peaks(cls, scores: Floats, sd: float) -> "Null":
+        """Fit the tail of the peaks.
+
+        Parameters
+        ----------
+        scores : float64[P]
+            Correlation coefficients of the null's peaks, at least 10.
+        sd : float
+        """
+        if len(scores) <= _FEWEST_PEAKS:
+            raise DataError(
+                f"The null template has only {len(scores)} peaks, too few to tell chance from a match; "
+                "search a larger part of the tomogram, or lower min_distance_nm."
+            )
+        half_squares = np.sort(np.square(np.maximum(scores / sd, 0.0)) / 2)[::-1]
+        beyond = min(_TAIL_PEAKS, len(half_squares) - 1)
+        level = half_squares[beyond]
+        excess = float(np.sum(half_squares[:beyond] - level))
+        return cls(sd, float(level), beyond / max(excess, 1e-9), beyond)
+
+    def z(self, scores: Floats) -> Floats:
+        """Return correlation coefficients in standard deviations."""
+        return np.asarray(scores / self.sd)
+
+    def expected_above(self, z: ArrayLike) -> Floats:
+        """Return how many false peaks are expected that high; not below the level, where it is a lower bound."""
+        excess = np.square(np.maximum(z, 0.0)) / 2 - self.level
+        return np.asarray(self.beyond * np.exp(-self.decay * excess))
+
+    def threshold(self, false_positives: float) -> float:
+        """Return the z above which so many false peaks are expected."""
+        return float(np.sqrt(2 * max(0.0, self.level + np.log(self.beyond / false_positives) / self.decay)))
