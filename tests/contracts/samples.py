@@ -7,6 +7,7 @@ import numpy as np
 from napari_tomoflow.core.model import (
     Alignment,
     CtfSeries,
+    Dataset,
     DensityMap,
     Frames,
     Labels,
@@ -29,6 +30,7 @@ SMALL = {
     "reconstruct": {"thickness_ang": 320.0},
     "pick": {"spacing_nm": 8.0},
     "match": {"angular_step_deg": 30.0},
+    "extract": {"content": "both", "diameter_ang": 80.0, "box_px": 16},
 }
 
 
@@ -104,6 +106,12 @@ def inputs_of(stage):
             optics=Optics(), defocus_u_ang=np.full(21, 3.1e4), defocus_v_ang=np.full(21, 2.9e4), hand=-1
         ),
     }
+    nouns[Dataset] = lambda: Dataset(
+        particles=nouns[ParticleSet](),
+        series={"TS": nouns[TiltSeries]()},
+        alignments={"TS": nouns[Alignment]()},
+        ctfs={"TS": nouns[CtfSeries]()},
+    )
     return {name: nouns[given.kind]() for name, given in stage.inputs.items()}
 
 

@@ -1,6 +1,7 @@
 """A contract for every stage: being listed is being tested."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -66,9 +67,21 @@ def test_a_cancelled_gauge_stops_the_stage(stage):
 def test_inputs_are_left_alone(stage):
     inputs, untouched = inputs_of(stage), inputs_of(stage)
     stage(params_of(stage), inputs, report=silent)
-    for name, noun in inputs.items():
-        for field in dataclasses.fields(noun):
-            np.testing.assert_array_equal(getattr(noun, field.name), getattr(untouched[name], field.name))
+    assert_alike(inputs, untouched)
+
+
+def assert_alike(one, other):
+    """Compare nouns field by field, and those within them."""
+    if isinstance(one, Noun):
+        one, other = (
+            {field.name: getattr(noun, field.name) for field in dataclasses.fields(noun)} for noun in (one, other)
+        )
+    if isinstance(one, Mapping):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            assert_alike(value, other[name])
+    else:
+        np.testing.assert_array_equal(one, other)
 
 
 @every_stage

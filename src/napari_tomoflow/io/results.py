@@ -21,6 +21,7 @@ from napari_tomoflow.core.model import (
     Noun,
     ParticleSet,
     Simulation,
+    SubtiltSet,
     TiltSeries,
     Tomogram,
 )
@@ -34,6 +35,7 @@ from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
 from napari_tomoflow.io.series_star import SERIES_STAR, load_series, save_series
 from napari_tomoflow.io.star import read_star, table_of, write_star
+from napari_tomoflow.io.subtilts import SUBTILTS_STAR, load_subtilts, save_subtilts
 
 N = TypeVar("N", bound=Noun)
 
@@ -47,6 +49,7 @@ FILE_OF: Mapping[type[Noun], str] = {
     ParticleSet: "particles.star",
     Labels: "labels.mrc",
     DensityMap: MAP_FILE,
+    SubtiltSet: SUBTILTS_STAR,
     Simulation: "truth",
 }
 """Main file of each noun; of a simulation the folder with its truth."""
@@ -217,6 +220,7 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     ParticleSet: lambda particles, folder: write_particles(folder / FILE_OF[ParticleSet], particles),
     Labels: _save_labels,
     DensityMap: save_map,
+    SubtiltSet: save_subtilts,
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
@@ -227,5 +231,6 @@ _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),
     Labels: _load_labels,
     DensityMap: load_map,
+    SubtiltSet: load_subtilts,
     Simulation: _load_simulation,
 }

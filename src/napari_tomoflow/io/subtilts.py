@@ -17,7 +17,7 @@ from napari_tomoflow.core.model import ParticleSet, SubtiltSet
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import column, column_if_any, numbers, optics_columns, optics_from_columns
-from napari_tomoflow.io.mrc import write_mrc
+from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
 from napari_tomoflow.io.stack_file import Planes, StackFile
 from napari_tomoflow.io.stacks import open_stack
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SUBTILTS_STAR = "subtilts.star"
-SUBTILTS_STACK = "subtilts.mrcs"
-SUBTILT_PARTICLES = "subtilts_particles.star"
+_STACK = "subtilts.mrcs"
+_ALLOCATED = "subtilts.mrc"
+_PARTICLES = "subtilt_particles.star"
+_VOLUMES = {"volumes": "subtilt_volumes.mrc", "sampling": "subtilt_sampling.mrc"}
 
 _IMAGE = "rlnImageName"
 _PARTICLE = "rlnGroupName"
@@ -66,21 +68,19 @@ def read_subtilts(
     DataError
         The table or its stack is not there or is damaged, or lacks what describes sub-tilts.
     """
-    blocks = read_star(path, text_columns=_TEXTS)
-    table = table_of(blocks, _IMAGE, path)
+    table = table_of(read_star(path, text_columns=_TEXTS), _ANGLES[0], path)
     if _PARTICLE not in table.columns:
         raise DataError(f"{path} has no column {_PARTICLE}, which tells sub-tilts of one particle from others; add it.")
     is_ours = _OURS in table.columns
     names, first, particle = _numbered(table[_PARTICLE])
     whole = poses.matrices_from_relion(numbers(path, {name: table[name] for name in _ANGLES}))
     if is_ours:
-        particles = read_particles(path.parent / SUBTILT_PARTICLES)
+        particles = read_particles(path.parent / _PARTICLES)
         rotations = numbers(path, {name: table[name] for name in _QUATERNION})
         contrast = _contrast_of(table)
     else:
         particles = _particles_of(table, names, first, whole)
         rotations = poses.quaternions_from_matrices(whole @ np.swapaxes(whole[first][particle], 1, 2))
-    images = _images_of(table, path)
     pixel_ang = pixel_ang or _pixel_ang(table, path)
     return SubtiltSet(
         particles=particles,
@@ -90,8 +90,8 @@ def read_subtilts(
         quaternions_xyzw=rotations,
         shift_ang_yx=-_origins_ang_yx(table, pixel_ang),
         optics=optics_from_columns(table.iloc[0]),
-        images=images,
-        premultiplied=bool(_optional(table, "rlnCtfDataAreCtfPremultiplied", 0.0)[0]),
+        images=_images_of(table, path) if _IMAGE in table.columns else None,
+        correction=_correction(table),
         contrast=contrast,
         **_lens_columns(table),
     )
@@ -107,7 +107,7 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
     whole = subtilts.rotations @ subtilts.particles.matrices[subtilts.particle]
     table = pd.DataFrame(
         {
-            _IMAGE: [f"{number + 1:06d}@{SUBTILTS_STACK}" for number in range(len(subtilts))],
+            _IMAGE: [f"{number + 1:06d}@{_STACK}" for number in range(len(subtilts))],
             _PARTICLE: [_group(subtilts.particles, one) for one in subtilts.particle],
             "rlnDetectorPixelSize": subtilts.pixel_ang,
             "rlnMagnification": 10000.0,
@@ -123,7 +123,8 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
             "rlnCtfBfactor": subtilts.dose_e_ang2 / _DOSE_PER_B,
             "rlnCtfScalefactor": subtilts.weight,
             "rlnRandomSubset": subtilts.particles.half[subtilts.particle],
-            "rlnCtfDataAreCtfPremultiplied": int(subtilts.premultiplied),
+            "rlnCtfDataAreCtfPremultiplied": int(subtilts.correction == "multiply"),
+            "rlnCtfDataArePhaseFlipped": int(subtilts.correction == "flip"),
             _OURS: subtilts.tilt,
             "tomoflowScore": subtilts.score,
             "tomoflowContrast": subtilts.contrast,
@@ -132,17 +133,26 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
     )
     folder.mkdir(parents=True, exist_ok=True)
     if subtilts.images is not None:
-        write_mrc(folder / SUBTILTS_STACK, subtilts.images, subtilts.pixel_ang, stack=True, label="sub-tilts")
+        # Other programs take only .mrcs for a stack.
+        write_mrc(folder / _ALLOCATED, subtilts.images, subtilts.pixel_ang, stack=True, label="sub-tilts")
+        (folder / _ALLOCATED).replace(folder / _STACK)
     else:
         table = table.drop(columns=_IMAGE)
-    write_particles(folder / SUBTILT_PARTICLES, subtilts.particles)
+    for field, name in _VOLUMES.items():
+        volumes = getattr(subtilts, field)
+        if volumes is not None:
+            write_mrc(folder / name, volumes, subtilts.pixel_ang, label=field)
+    write_particles(folder / _PARTICLES, subtilts.particles)
     write_star(folder / SUBTILTS_STAR, {"subtilts": table})
     return SUBTILTS_STAR
 
 
 def load_subtilts(folder: Path) -> SubtiltSet:
-    """Read what `save_subtilts` wrote."""
-    return read_subtilts(folder / SUBTILTS_STAR)
+    """Read what `save_subtilts` wrote; images and volumes stay in their files."""
+    volumes: dict[str, Any] = {
+        field: open_mrc(folder / name) for field, name in _VOLUMES.items() if (folder / name).exists()
+    }
+    return read_subtilts(folder / SUBTILTS_STAR).replace(**volumes)
 
 
 class _Listed(Planes):
@@ -251,6 +261,12 @@ def _counted(particle: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _contrast_of(table: "pd.DataFrame") -> Literal["bright", "dark"]:
     return "dark" if str(table["tomoflowContrast"].iloc[0]) == "dark" else "bright"
+
+
+def _correction(table: "pd.DataFrame") -> Literal["none", "flip", "multiply"]:
+    if _optional(table, "rlnCtfDataAreCtfPremultiplied", 0.0)[0]:
+        return "multiply"
+    return "flip" if _optional(table, "rlnCtfDataArePhaseFlipped", 0.0)[0] else "none"
 
 
 def _group(particles: ParticleSet, number: int) -> str:

@@ -175,17 +175,19 @@ def cut_to_box(weighed_rft: Waves, power: Reals, box_px: int) -> tuple[Waves, Re
     power : float32[..., n, n // 2 + 1]
         P.
     """
-    m = weighed_rft.shape[-2]
-    rows = np.rint(scipy.fft.fftfreq(box_px) * box_px).astype(np.int64) % m
     window = round_window(box_px)
+    images_rft = scipy.fft.rfft2(boxes_of(weighed_rft, box_px) * window, norm="ortho")
+    # A multiplier is a transform without a scale.
+    cut_power = scipy.fft.rfft2(boxes_of(power, box_px) * window) / np.float32(power.shape[-2])
+    return np.asarray(images_rft, np.complex64), np.maximum(cut_power.real, np.float32(0.0))
 
-    def cut(transform: NDArray[Any]) -> Waves:
-        wide = scipy.fft.irfft2(transform, s=(m, m))
-        return np.asarray(scipy.fft.rfft2(wide[..., rows[:, None], rows] * window), np.complex64)
 
-    # Orthonormal transforms of boxes of different size differ in scale; multipliers do not.
-    images_rft = cut(weighed_rft) * np.float32(m / box_px)
-    return images_rft, np.maximum(cut(power).real, np.float32(0.0))
+def boxes_of(wide_rft: NDArray[Any], box_px: int) -> Reals:
+    """Turn orthonormal transforms of wide boxes into images of the box, pixel 0 staying pixel 0: float32[..., n, n]."""
+    m = wide_rft.shape[-2]
+    rows = np.rint(scipy.fft.fftfreq(box_px) * box_px).astype(np.int64) % m
+    wide = scipy.fft.irfft2(wide_rft, s=(m, m), norm="ortho")
+    return np.asarray(wide[..., rows[:, None], rows], np.float32)
 
 
 def shift_phases(n: int, shift_px_yx: Floats) -> Waves:

@@ -39,15 +39,25 @@ class WideBoxes:
     Attributes
     ----------
     images_rft : complex64[P, m, m // 2 + 1]
-        Orthonormal, dense matter bright, the particle at pixel 0, noise of power 1; 0 where it is not seen.
-    transfer : float32[P, m, m // 2 + 1]
-        CTF × fading × weight ÷ noise.
+        Orthonormal, dense matter bright, the particle at pixel 0, background 0; 0 where it is not seen.
+    ctf : float32[P, m, m // 2 + 1]
+    left : float32[m, m // 2 + 1]
+        What exposure and tilt leave of the signal.
+    noise : float32[m, m // 2 + 1]
+        Standard deviation of the noise.
     visible : bool[P]
     """
 
     images_rft: Waves
-    transfer: Reals
+    ctf: Reals
+    left: Reals
+    noise: Reals
     visible: NDArray[np.bool_]
+
+    def weighed(self) -> tuple[Waves, Reals]:
+        """Return D and P of `core.averaging.images`, in the wide boxes."""
+        transfer = self.ctf * (self.left / self.noise)
+        return self.images_rft * (transfer / self.noise), transfer**2
 
 
 class SeriesImages:
@@ -64,15 +74,14 @@ class SeriesImages:
 
     def __init__(self, series: TiltSeries, alignment: Alignment, ctf: CtfSeries | None, sampling: Sampling) -> None:
         _check_counts(series, alignment, ctf)
-        self._series, self._alignment, self._ctf, self._sampling = series, alignment, ctf, sampling
+        self._series, self.alignment, self._ctf, self._sampling = series, alignment, ctf, sampling
         self.tilts: Indices = np.flatnonzero(series.kept & alignment.kept)
         if not len(self.tilts):
             raise DataError(f"{series.name}: no tilt is in use; keep some.")
         self._wide_px, self._raw_px = self._box_sizes()
         self.pixel_ang = series.pixel_ang * self._raw_px / self._wide_px
-        self._response = Response(
-            self._wide_px, self.pixel_ang, series.optics if ctf is None else ctf.optics, sampling.dose_weighting
-        )
+        self.optics = series.optics if ctf is None else ctf.optics
+        self._response = Response(self._wide_px, self.pixel_ang, self.optics, sampling.dose_weighting)
         noise = [noise_amplitude(series, int(tilt), self._raw_px, self._wide_px) for tilt in self.tilts]
         self._mean = np.array([mean for mean, _, _ in noise])
         self._sd = np.array([sd for _, sd, _ in noise])
@@ -108,16 +117,16 @@ class SeriesImages:
         shape = (count, len(self.tilts), n, n // 2 + 1)
         images_rft, power = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
         visible = np.zeros(shape[:2], np.bool_)
-        image_ang_yx, depth_ang = self._alignment.project(centers_ang_zyx)
+        image_ang_yx, depth_ang = self.alignment.project(centers_ang_zyx)
         for index, tilt in enumerate(self.tilts):
             boxes = self.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
-            images_rft[:, index], power[:, index] = cut_to_box(boxes.images_rft * boxes.transfer, boxes.transfer**2, n)
+            images_rft[:, index], power[:, index] = cut_to_box(*boxes.weighed(), n)
             visible[:, index] = boxes.visible
         power *= visible[..., None, None]
         return ParticleImages(
             images_rft=images_rft,
             power=power,
-            rotations=np.tile(self._alignment.rotations[self.tilts], (count, 1, 1, 1)),
+            rotations=np.tile(self.alignment.rotations[self.tilts], (count, 1, 1, 1)),
             visible=visible,
             pixel_ang=self.pixel_ang,
         )
@@ -127,14 +136,24 @@ class SeriesImages:
         shape_yx = self._series.shape_yx
         seen_px = pixels_from_ang(image_ang_yx, self._series.pixel_ang, shape_yx)
         whole = np.rint(seen_px).astype(np.int64)
-        radius_px = self._sampling.radius_ang / self._series.pixel_ang
-        visible = np.all((seen_px >= radius_px) & (seen_px <= np.array(shape_yx) - 1 - radius_px), axis=1)
+        visible = self._are_inside(seen_px)
         boxes = self._raw_boxes(index, whole, visible)
         images_rft = cropped_rft(boxes, self._wide_px)
         # Pixel n // 2 of the box and the fraction beyond it become pixel 0.
         back_px = -(self._raw_px // 2 + seen_px - whole) * (self._wide_px / self._raw_px)
-        images_rft *= shift_phases(self._wide_px, back_px) * (1 / self._noise[index])
-        return WideBoxes(images_rft, self._transfer(index, depth_ang), visible)
+        images_rft *= shift_phases(self._wide_px, back_px)
+        return WideBoxes(images_rft, self._ctf_at(index, depth_ang), self._left(index), self._noise[index], visible)
+
+    def seen(self, centers_ang_zyx: Floats) -> NDArray[np.bool_]:
+        """Tell which particles lie wholly within which of the images in use: bool[P, T]."""
+        image_ang_yx, _ = self.alignment.project(centers_ang_zyx)
+        places = pixels_from_ang(image_ang_yx[self.tilts], self._series.pixel_ang, self._series.shape_yx)
+        return self._are_inside(places).T
+
+    def _are_inside(self, seen_px: Floats) -> NDArray[np.bool_]:
+        radius_px = self._sampling.radius_ang / self._series.pixel_ang
+        last = np.array(self._series.shape_yx) - 1 - radius_px
+        return np.asarray(np.all((seen_px >= radius_px) & (seen_px <= last), axis=-1))
 
     def _raw_boxes(self, index: int, corner_px: Indices, visible: NDArray[np.bool_]) -> Reals:
         """Read boxes about some pixels, background 0 and its standard deviation 1, dense matter bright."""
@@ -159,20 +178,39 @@ class SeriesImages:
             return np.float32(mean)
         return np.float32(np.clip(sample, mean - _CLIP_SD * sd, mean + _CLIP_SD * sd).mean(dtype=np.float64))
 
-    def _transfer(self, index: int, depth_ang: Floats) -> Reals:
-        """Return what became of the signal of particles at some heights: float32[P, m, m // 2 + 1]."""
-        series, sampling, tilt = self._series, self._sampling, int(self.tilts[index])
-        exposure = series.dose_before_e_ang2[tilt] + series.dose_of_tilt_e_ang2[tilt] / 2
-        left = self._response.fading(exposure) / self._noise[index]
-        if sampling.tilt_weighting:
-            left *= np.float32(abs(self._alignment.rotations[tilt, 2, 2]))
+    def _left(self, index: int) -> Reals:
+        """Return what exposure and tilt leave of the signal: float32[m, m // 2 + 1]."""
+        tilt = int(self.tilts[index])
+        left = self._response.fading(self.dose_e_ang2[index])
+        return left * np.float32(abs(self.alignment.rotations[tilt, 2, 2])) if self._sampling.tilt_weighting else left
+
+    def _ctf_at(self, index: int, depth_ang: Floats) -> Reals:
+        """Return the CTF at some heights: float32[P, m, m // 2 + 1]."""
         if self._ctf is None:
-            return np.broadcast_to(left, (len(depth_ang), *left.shape))
-        ctf, rise_ang = self._ctf, self._ctf.hand * depth_ang
-        u_ang, v_ang = ctf.defocus_u_ang[tilt] + rise_ang, ctf.defocus_v_ang[tilt] + rise_ang
-        seen = self._response.ctf(u_ang, v_ang, ctf.azimuth_deg[tilt], ctf.phase_deg[tilt])
-        seen *= left
-        return seen
+            return np.ones((len(depth_ang), self._wide_px, self._wide_px // 2 + 1), np.float32)
+        return self._response.ctf(*self.lens(index, depth_ang))
+
+    @property
+    def dose_e_ang2(self) -> Floats:
+        """Exposure at the middle of each image in use, e/Å²: float64[T]."""
+        series = self._series
+        return np.asarray((series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2 / 2)[self.tilts])
+
+    def lens(self, index: int, depth_ang: Floats) -> Floats:
+        """Return how the `index`-th tilt in use sees particles at some heights, zeros where no CTF is known.
+
+        Returns
+        -------
+        float64[4, P]
+            Defocus u and v in Å, azimuth and phase shift in degrees.
+        """
+        lens = np.zeros((4, len(depth_ang)))
+        if self._ctf is not None:
+            ctf, tilt = self._ctf, int(self.tilts[index])
+            lens[:2] = ctf.hand * depth_ang
+            central = (ctf.defocus_u_ang, ctf.defocus_v_ang, ctf.azimuth_deg, ctf.phase_deg)
+            lens += np.array([column[tilt] for column in central])[:, None]
+        return lens
 
 
 class _Reader:

@@ -109,8 +109,10 @@ class StackImages:
             subtilts.azimuth_deg[rows],
             subtilts.phase_deg[rows],
         )
+        if subtilts.correction == "flip":
+            ctf = np.abs(ctf)
         transfer = ctf * left
-        images_rft *= (left if subtilts.premultiplied else transfer) / self._noise
+        images_rft *= (left if subtilts.correction == "multiply" else transfer) / self._noise
         return cut_to_box(images_rft, transfer**2, self.box_px)
 
     def _normalised(self, row: int) -> Reals:
@@ -118,7 +120,7 @@ class StackImages:
         image = np.asarray(self._images[row], np.float32)
         sign = np.float32(-1.0 if self.subtilts.contrast == "dark" else 1.0)
         # What is multiplied by the CTF has had its background taken off before.
-        if self.subtilts.premultiplied:
+        if self.subtilts.correction == "multiply":
             return sign * image
         outside = image[self._is_background]
         mean, sd = float(outside.mean(dtype=np.float64)), float(outside.std(dtype=np.float64))
@@ -152,7 +154,7 @@ class StackImages:
     @cached_property
     def _noise(self) -> Reals:
         """Standard deviation of the noise at each frequency, by images from all over the stack."""
-        if self.subtilts.premultiplied:
+        if self.subtilts.correction == "multiply":
             return np.ones((self._wide_px, self._wide_px // 2 + 1), np.float32)
         count = len(self.subtilts)
         rows = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_IMAGES)).astype(int))

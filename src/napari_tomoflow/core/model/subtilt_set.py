@@ -46,8 +46,13 @@ class SubtiltSet(Noun):
         NaN when there is none.
     images : array[M, n, n] or None
         May lie on disk. Background 0, noise of SD 1, pixel ``n // 2`` the centre.
-    premultiplied : bool
-        Whether images are multiplied by their CTF.
+    volumes : array[P · n, n, n] or None
+        Each particle by itself in the frame of the tomogram, the planes of one after those of another.
+    sampling : array[P · n, n, n // 2 + 1] or None
+        What the density of each particle was multiplied by in its volume: half transforms whose first cell is
+        frequency 0.
+    correction : {"none", "flip", "multiply"}
+        What was done about the CTF of images and volumes: nothing, phases flipped, or multiplied by it once more.
     contrast : {"bright", "dark"}
         Whether dense matter is bright or dark where the CTF is positive.
     """
@@ -67,7 +72,9 @@ class SubtiltSet(Noun):
     weight: NDArray[np.float64] = field(default_factory=lambda: np.ones(()))
     score: NDArray[np.float64] = field(default_factory=lambda: np.array(np.nan))
     images: Array | None = None
-    premultiplied: bool = False
+    volumes: Array | None = None
+    sampling: Array | None = None
+    correction: Literal["none", "flip", "multiply"] = "none"
     contrast: Literal["bright", "dark"] = "bright"
 
     def __post_init__(self) -> None:
@@ -93,6 +100,14 @@ class SubtiltSet(Noun):
         shape = (m,) if self.images is None else tuple(self.images.shape)
         if shape[0] != m or (self.images is not None and (len(shape) != 3 or shape[1] != shape[2])):
             raise DataError(f"{m} sub-tilts have images of shape {shape}; give one square image for each.")
+        if self.volumes is not None:
+            n, p = self.volumes.shape[1], len(self.particles)
+            sampled = None if self.sampling is None else tuple(self.sampling.shape)
+            if tuple(self.volumes.shape) != (p * n, n, n) or sampled != (p * n, n, n // 2 + 1):
+                raise DataError(
+                    f"{p} particles have volumes of shape {tuple(self.volumes.shape)} and a sampling of {sampled}; "
+                    "give a cube for each, and its half transform."
+                )
 
     def __len__(self) -> int:
         """Return the number of sub-tilts."""

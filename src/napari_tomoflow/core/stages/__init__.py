@@ -3,6 +3,7 @@
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.align import ALIGN
 from napari_tomoflow.core.stages.ctf import CTF
+from napari_tomoflow.core.stages.extract import EXTRACT
 from napari_tomoflow.core.stages.import_ import IMPORT
 from napari_tomoflow.core.stages.match import MATCH
 from napari_tomoflow.core.stages.motion import MOTION
@@ -10,4 +11,4 @@ from napari_tomoflow.core.stages.pick import PICK
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.simulate import SIMULATE
 
-STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, MOTION, ALIGN, CTF, RECONSTRUCT, MATCH, PICK)
+STAGES: tuple[Stage, ...] = (IMPORT, SIMULATE, MOTION, ALIGN, CTF, RECONSTRUCT, MATCH, PICK, EXTRACT)
