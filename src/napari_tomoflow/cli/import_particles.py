@@ -16,6 +16,7 @@ def import_particles(
     tomogram: Annotated[str | None, Parameter(metavar="SERIES", show_default=False)] = None,
     species: Annotated[str | None, Parameter(metavar="NAME", show_default=False)] = None,
     program: Annotated[str | None, Parameter(metavar="PROGRAM", show_default=False)] = None,
+    made_on: Annotated[Path | None, Parameter(metavar="FILE", show_default=False)] = None,
     unit: Annotated[str | None, Parameter(metavar="px|ang|ang-corner", show_default=False)] = None,
     pixel_ang: Annotated[str | None, Parameter(metavar="X", show_default=False)] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
@@ -33,6 +34,8 @@ def import_particles(
         Kind of the particles. [as the tables say]
     program
         Program that wrote the tables, as `export --to` names it. [found from the files]
+    made_on
+        Volume that the tables were made on, or RELION's tomograms.star. [the project's tomograms]
     unit
         What positions are counted in, where a table does not say it: voxels from the corner, Å from the centre,
         Å from the corner.
@@ -46,7 +49,8 @@ def import_particles(
     from napari_tomoflow.project.particle_imports import import_particles as take_in
 
     given: dict[str, Any] = {
-        "tomogram": tomogram, "species": species, "program": program, "unit": unit, "pixel_ang": pixel_ang,
+        "tomogram": tomogram, "species": species, "program": program, "made_on": made_on, "unit": unit,
+        "pixel_ang": pixel_ang,
     }  # fmt: skip
     params = ImportParticlesParams(**{name: value for name, value in given.items() if value is not None})
     book = Project.open(project)

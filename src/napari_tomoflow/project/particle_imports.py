@@ -12,7 +12,7 @@ from napari_tomoflow.core.model import ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.files import portable
-from napari_tomoflow.project.fingerprint import reference_to_file
+from napari_tomoflow.project.fingerprint import reference_to_file, referenced_files
 from napari_tomoflow.project.finished import Made, record_finished
 from napari_tomoflow.project.record import JobRecord, Reference
 
@@ -34,6 +34,9 @@ class ImportParticlesParams(Params):
     tomogram: str = param("", help="Series that the tables are about, where they do not name it.")
     species: str = param("", help="Kind of the particles, where the tables do not name it.")
     program: str = param("", help="Program that wrote the tables; left empty, found from the files.")
+    made_on: Path | None = param(
+        None, help="Volume the tables were made on, or RELION's tomograms.star; left empty, the project's tomograms."
+    )
     unit: Literal["px", "ang", "ang-corner"] | None = param(
         None, help="What positions are counted in: voxels from the corner, Å from the centre, Å from the corner."
     )
@@ -49,7 +52,8 @@ def import_particles(
 
     The tomograms that tables speak of are found among the series by name, by a name that goes on after the
     series' own, or by the number it ends in. Positions in voxels are understood by the newest tomogram of
-    each series.
+    each series, unless it is said on what else the tables were made: a tomogram of another size has its
+    corner elsewhere.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ def import_particles(
     for path in files:
         for series, particles in _by_series(project, path, params).items():
             found.setdefault(series, {})[path] = particles
-    made = {series: _made(project, series, parts, references) for series, parts in found.items()}
+    extra = referenced_files(params, project.folder)
+    made = {series: _made(project, series, parts, references, extra) for series, parts in found.items()}
     if not made:
         raise MissingError(f"{files[0]} holds no particle; give a table that does.")
     recorded = params.replace(tables="\n".join(portable(path, project.folder) for path in files))
@@ -123,10 +128,12 @@ def series_named(name: str, known: Sequence[str]) -> str | None:
 
 def _by_series(project: Project, path: Path, params: ImportParticlesParams) -> dict[str, ParticleSet]:
     """Read a table and part it by series, each with what is to be said of the whole table."""
-    from napari_tomoflow.io.particle_formats import Told
+    from napari_tomoflow.io.particle_formats import Told, read_frames
     from napari_tomoflow.io.particle_tables import read_as_told
 
-    frames = _FramesOfSeries(project, path, params.tomogram)
+    frames: Mapping[str, TomogramFrame] = _FramesOfSeries(project, path, params.tomogram)
+    if params.made_on is not None:
+        frames = read_frames(params.made_on)
     told = Told(frames, params.tomogram, params.unit, params.pixel_ang)
     particles = read_as_told(path, told, params.program or None)
     names = np.unique(particles.tomogram)
@@ -160,7 +167,11 @@ def _no_series(project: Project, name: str, option: str = "") -> str:
 
 
 def _made(
-    project: Project, series: str, parts: Mapping[Path, ParticleSet], references: Mapping[Path, Reference]
+    project: Project,
+    series: str,
+    parts: Mapping[Path, ParticleSet],
+    references: Mapping[Path, Reference],
+    extra: Mapping[str, Reference],
 ) -> Made:
     """Join what several tables say of a series, look where it lies, and tell what it comes from."""
     from napari_tomoflow.io.particle_formats import Told
@@ -175,7 +186,7 @@ def _made(
         "tables": [path.name for path in parts],
         "warnings": [*warnings, *outside_warnings(particles, told)],
     }
-    inputs = {f"table.{place}": references[path] for place, path in enumerate(parts)}
+    inputs = {**{f"table.{place}": references[path] for place, path in enumerate(parts)}, **extra}
     lineage = project.lineage()
     for kind in (TiltSeries, Tomogram):
         result = lineage.newest(kind.__name__, series)

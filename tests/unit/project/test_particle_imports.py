@@ -10,6 +10,7 @@ from napari_tomoflow.cli.main import main
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, ParticleSet, Tomogram
 from napari_tomoflow.io.exports import EXPORTERS
+from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.io.particle_formats import FORMATS, TomogramFrame
 from napari_tomoflow.io.particle_tables import read_particle_table, write_particle_table
 from napari_tomoflow.project import record_edit
@@ -107,6 +108,38 @@ def test_several_tables_of_a_series_are_joined_with_the_species_that_is_named(pr
     assert particles.quality["tables"] == ["a.coords", "b.coords"]
     assert {name for name in record.inputs["TS_02"] if name.startswith("table")} == {"table.0", "table.1"}
     assert len(np.unique(particles.ids)) == 60
+
+
+def test_picks_on_a_tomogram_of_another_size_lie_where_they_were_picked(project, tmp_path):
+    larger = TomogramFrame((30, 60, 90), 2 * VOXEL_ANG / 3)
+    particles = picked()
+    write_particle_table(tmp_path / "TS_01.coords", particles, frames=larger)
+    write_mrc(tmp_path / "theirs.mrc", np.zeros(larger.shape_zyx, np.int8), larger.voxel_ang)
+    record = import_particles(
+        project, [tmp_path / "TS_01.coords"], ImportParticlesParams(made_on=tmp_path / "theirs.mrc")
+    )
+    np.testing.assert_allclose(project.load(ParticleSet, "TS_01").centers_ang_zyx, particles.centers_ang_zyx, atol=1e-3)
+    assert record.inputs["TS_01"]["params.made_on"].path == "../theirs.mrc"
+    assert record.params["made_on"] == "../theirs.mrc"
+
+
+def test_relions_table_of_tomograms_says_where_its_corners_are(project, tmp_path):
+    columns = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize", "rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
+    lines = ["data_global", "", "loop_", *(f"_{name}" for name in columns), "TS_01 2.0 1000 800 400", ""]
+    (tmp_path / "tomograms.star").write_text("\n".join(lines))
+    picks = ["data_particles", "", "loop_", "_rlnTomoName", "_rlnCoordinateX", "_rlnCoordinateY", "_rlnCoordinateZ"]
+    (tmp_path / "picks.star").write_text("\n".join([*picks, "TS_01 510 420 230", ""]))
+    import_particles(project, [tmp_path / "picks.star"], ImportParticlesParams(made_on=tmp_path / "tomograms.star"))
+    np.testing.assert_allclose(project.load(ParticleSet, "TS_01").centers_ang_zyx, [[60, 40, 20]])
+
+
+def test_a_table_of_tomograms_without_sizes_is_refused_by_the_column_it_lacks(project, tmp_path):
+    (tmp_path / "tomograms.star").write_text("data_\n\nloop_\n_rlnTomoName\n_rlnTomoSizeZ\nTS_01 4\n")
+    (tmp_path / "TS_01.coords").write_text("1 1 1\n")
+    with pytest.raises(DataError, match="no column rlnTomoSizeY"):
+        import_particles(
+            project, [tmp_path / "TS_01.coords"], ImportParticlesParams(made_on=tmp_path / "tomograms.star")
+        )
 
 
 def test_particles_outside_the_tomogram_are_told_in_the_quality(project, tmp_path):
