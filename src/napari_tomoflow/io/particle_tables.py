@@ -166,8 +166,8 @@ def _outside(name: str, frame: TomogramFrame, centers_ang_zyx: NDArray[np.float6
         return []
     size = " × ".join(map(str, shape[::-1]))
     sentence = f"{total - there} of {total} particles lie outside the tomogram {name} of {size} voxels"
-    for order in permutations(range(3)):
-        axes = list(order)
+    # z, y, x is tried first: it is what numpy's programs write, and with nx = ny others fit as well.
+    for axes in sorted(map(list, permutations(range(3))), reverse=True):
         # Columns in another order give voxels in that order where a file counts from the corner, Å where from the
         # centre.
         swapped = max(inside(voxels[:, axes]), inside(frame.voxels_zyx(centers_ang_zyx[:, axes])))

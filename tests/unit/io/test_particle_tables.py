@@ -326,12 +326,14 @@ def test_a_csv_without_positions_is_refused_with_its_columns(tmp_path):
         read_particle_table(tmp_path / "picks.csv", frames=FRAME)
 
 
-def test_swapped_axes_are_recognised_by_what_lies_outside(tmp_path):
+@pytest.mark.parametrize("shape_zyx", [(100, 200, 300), (50, 128, 128)])
+def test_swapped_axes_are_recognised_by_what_lies_outside(tmp_path, shape_zyx):
     rng = np.random.default_rng(5)
-    inside_xyz = rng.uniform(0, 1, (200, 3)) * [299, 199, 99]
-    (tmp_path / "picks.coords").write_text("\n".join(" ".join(map(str, row[::-1])) for row in inside_xyz))
-    (warning,) = read_particle_table(tmp_path / "picks.coords", frames=FRAME).quality["warnings"]
-    assert "lie outside the tomogram picks of 300 × 200 × 100 voxels" in warning
+    inside_zyx = rng.uniform(0, 1, (200, 3)) * (np.array(shape_zyx) - 1)
+    (tmp_path / "picks.coords").write_text("\n".join(" ".join(map(str, row)) for row in inside_zyx))
+    frame = TomogramFrame(shape_zyx, 2.0)
+    (warning,) = read_particle_table(tmp_path / "picks.coords", frames=frame).quality["warnings"]
+    assert f"lie outside the tomogram picks of {' × '.join(map(str, shape_zyx[::-1]))} voxels" in warning
     assert "inside if the columns are z, y, x" in warning
 
 
