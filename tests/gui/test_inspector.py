@@ -10,7 +10,8 @@ from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.gui.inspector.controls import KEYS
 from napari_tomoflow.gui.inspector.inspector import AlignmentInspector, open_inspector
-from napari_tomoflow.gui.inspector.pictures import InTiltOrder, residual_arrows
+from napari_tomoflow.gui.inspector.pictures import residual_arrows
+from napari_tomoflow.gui.tilt_order import InTiltOrder
 from napari_tomoflow.project import Project, record_edit, run
 
 from .aligned_beads import POINTS, aligned, bead_tilts, truth

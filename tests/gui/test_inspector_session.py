@@ -5,7 +5,8 @@ import pytest
 
 from napari_tomoflow.core.alignment.mend import resolve
 from napari_tomoflow.core.model import Alignment, TiltSeries
-from napari_tomoflow.gui.inspector.session import BY_HAND, Session
+from napari_tomoflow.gui.inspector.session import Session
+from napari_tomoflow.gui.left_out import BY_HAND
 
 from .aligned_beads import aligned, bead_tilts
 

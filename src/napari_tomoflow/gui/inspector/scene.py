@@ -1,17 +1,15 @@
 """The layers of a session in a viewer: kept in step with it, and what a person does to them told to it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Layer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_tomoflow.gui.canvas import CAPTION_KEY, attend, hide_other_space, show_text, tilt_text
+from napari_tomoflow.gui.canvas import show_text, tilt_text
 from napari_tomoflow.gui.inspector.pictures import (
     fitting_factor,
-    in_tilt_order,
     landmark_places,
     overlay_layers,
     predicted_places,
@@ -22,14 +20,17 @@ from napari_tomoflow.gui.inspector.pictures import (
     track_vertices,
 )
 from napari_tomoflow.gui.inspector.session import Session
-from napari_tomoflow.gui.layers import TILT_AXES, contrast_limits
+from napari_tomoflow.gui.layers import LayerTuple
+from napari_tomoflow.gui.tilt_order import in_tilt_order
+from napari_tomoflow.gui.tilt_scene import TiltScene
 
 _SIZE_IN_VIEW_PX = 30.0
 """A landmark one goes to is shown at least this large, pixels of the screen."""
 
 
-class Scene:
-    """Layers that show a session, and through which it is changed.
+class Scene(TiltScene):
+    """Layers that show a session, and through which it is changed: ``stack``, ``tracks``, ``predicted``,
+    ``residuals`` and ``landmarks``.
 
     Parameters
     ----------
@@ -37,59 +38,31 @@ class Scene:
     session : Session
     """
 
-    tilt_shown = Signal(int)
-    """Another tilt is in view: its index in the stack."""
-
     pointed = Signal(int, object)
     """A person added a point: the tilt, and where, float64[2] in Å from the image centre."""
 
     edited = Signal()
     """A person moved or deleted measurements."""
 
-    closed = Signal()
-    """The layers are gone."""
-
     def __init__(self, viewer: Any, session: Session) -> None:
-        self.viewer = viewer
         self.session = session
         self.factor = fitting_factor(session)
-        self._layers: dict[str, Layer] = {}
         self._shown: dict[str, bool] = {}
         self._is_refreshing = False
-        self._is_closed = False
-        self._contrast: tuple[float, ...] | None = None
-        self._tilt = -1
-        attend(viewer)
-        self._add_layers()
+        super().__init__(viewer, session.series, session.alignment.tilt_deg, _layers(session))
         self.refresh()
-        self._listen()
-        hide_other_space(viewer, TILT_AXES)
-        viewer.dims.ndisplay = 2
-        self.go_to_tilt(int(np.argmin(np.abs(session.alignment.tilt_deg))))
-        viewer.reset_view()
+        self._layers["landmarks"].events.data.connect(self._take_points)
         self.activate()
 
     @property
     def tilt(self) -> int:
         """Index in the stack of the tilt in view, or that was when the layers were hidden."""
-        if self._shown:
-            return self._tilt
-        rank = round(float(self.viewer.dims.point[-3]) / self.session.series.pixel_ang)
-        return int(self.session.order[np.clip(rank, 0, len(self.session.order) - 1)])
+        return self._tilt if self._shown else super().tilt
 
     @property
     def selected(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The measurements that are selected."""
         return np.array(sorted(self._layers["landmarks"].selected_data), np.int64)
-
-    def layer(self, what: str) -> Layer:
-        """Return one of the layers: ``stack``, ``tracks``, ``predicted``, ``residuals`` or ``landmarks``."""
-        return self._layers[what]
-
-    def go_to_tilt(self, tilt: int) -> None:
-        """Bring a tilt into view."""
-        world_ang = float(self.session.rank[tilt]) * self.session.series.pixel_ang
-        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, world_ang)
 
     def go_to(self, measurement: int) -> None:
         """Bring a measurement into the middle of the view and select it."""
@@ -109,12 +82,6 @@ class Scene:
         layer = self._layers["landmarks"]
         self.viewer.layers.selection.active = layer
         layer.mode = mode
-
-    def bind_keys(self, keys: Mapping[str, Callable[[], None]]) -> None:
-        """Let keys do things while one of the layers is active."""
-        for key, act in keys.items():
-            for layer in self._layers.values():
-                layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
 
     def refresh(self) -> None:
         """Draw the session as it now is."""
@@ -147,48 +114,19 @@ class Scene:
             self.go_to_tilt(self._tilt)
             self.activate()
 
-    def close(self) -> None:
-        """Take the layers away."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self.viewer.dims.events.current_step.disconnect(self._follow_slider)
-        self.viewer.layers.events.removed.disconnect(self._note_removed)
-        for layer in self._layers.values():
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
-        self.closed.emit()
-
-    def caption(self, rank: int) -> str:
-        """Say what is to be known of the tilt at one place in the order of tilts."""
+    def caption(self, tilt: int) -> str:
+        """Say what is to be known of a tilt."""
         session = self.session
-        tilt = int(session.order[np.clip(rank, 0, len(session.order) - 1)])
         reasons = session.now.excluded_because
         # The alignment may leave out more than the series does.
         kept = session.alignment.kept
         because = tuple(reason or ("" if used else "not aligned") for reason, used in zip(reasons, kept, strict=True))
         series = session.series.replace(tilt_deg=session.alignment.tilt_deg, kept=kept, excluded_because=because)
-        words = [tilt_text(in_tilt_order(series, session.order), int(session.rank[tilt])), f"image {tilt + 1}"]
+        words = [tilt_text(in_tilt_order(series, self.order), int(self.rank[tilt])), f"image {tilt + 1}"]
         residual_ang = session.tilt_residuals_ang()[tilt]
         if np.isfinite(residual_ang):
             words.append(f"residual {residual_ang / 10:.2f} nm")
         return "    ".join(words)
-
-    def _add_layers(self) -> None:
-        tuples = {"stack": stack_layer(self.session), **overlay_layers(self.session)}
-        if len(track_vertices(self.session)):
-            tuples = {"stack": tuples.pop("stack"), "tracks": track_layer(self.session), **tuples}
-        for what, (data, attributes, kind) in tuples.items():
-            layer = Layer.create(data, attributes, kind)
-            self._layers[what] = layer
-            self.viewer.add_layer(layer)
-        self._layers["stack"].metadata[CAPTION_KEY] = self.caption
-
-    def _listen(self) -> None:
-        layer = self._layers["landmarks"]
-        layer.events.data.connect(self._take_points)
-        self.viewer.dims.events.current_step.connect(self._follow_slider)
-        self.viewer.layers.events.removed.connect(self._note_removed)
 
     def _draw_landmarks(self) -> None:
         layer = self._layers["landmarks"]
@@ -206,26 +144,6 @@ class Scene:
         vertices = track_vertices(self.session)
         if "tracks" in self._layers and len(vertices):
             self._layers["tracks"].data = vertices
-
-    def _follow_slider(self, event: Any = None) -> None:
-        if self.tilt != self._tilt:
-            self._tilt = self.tilt
-            self._adapt_contrast()
-            self.tilt_shown.emit(self._tilt)
-
-    def _adapt_contrast(self) -> None:
-        """Give every tilt grey values of its own, for high tilts are darker; not any more once a person set them."""
-        layer = self._layers["stack"]
-        if self._contrast in (None, tuple(layer.contrast_limits)):
-            limits = contrast_limits(self.session.series.images[self._tilt : self._tilt + 1])
-            layer.contrast_limits_range = limits
-            layer.contrast_limits = limits
-            self._contrast = tuple(layer.contrast_limits)
-
-    def _note_removed(self, event: Any) -> None:
-        """End with the first layer that somebody removes: the others alone would mislead."""
-        if event.value in self._layers.values():
-            QTimer.singleShot(0, self.close)
 
     def _take_points(self, event: Any) -> None:
         """Take what a person did to the points. napari is not done with them yet, so it is taken a moment later."""
@@ -257,3 +175,9 @@ class Scene:
     def _move(self, indices: Sequence[int], places: "np.ndarray[Any, np.dtype[np.float64]]") -> None:
         self.session.move(np.array(indices, np.int64), places)
         self.edited.emit()
+
+
+def _layers(session: Session) -> dict[str, LayerTuple]:
+    """Make the layers of a session; tracks, which napari refuses to be empty, only where there are some."""
+    tracks = {"tracks": track_layer(session)} if len(track_vertices(session)) else {}
+    return {"stack": stack_layer(session), **tracks, **overlay_layers(session)}

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.alignment import mend
 from napari_tomoflow.core.model import Alignment, Landmarks, Noun, TiltSeries
+from napari_tomoflow.gui.history import History
+from napari_tomoflow.gui.left_out import with_reasons, with_tilt_toggled
 
 Floats = NDArray[np.float64]
-
-BY_HAND = "left out by hand"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class State:
     is_solved: bool = True
 
 
-class Session:
+class Session(History[State]):
     """Work on the alignment of one series.
 
     Attributes
@@ -50,18 +50,11 @@ class Session:
     """
 
     def __init__(self, series: TiltSeries, alignment: Alignment) -> None:
+        super().__init__(State(alignment, series.excluded_because))
         self.series = series
         self.opened = alignment
         self.order = np.argsort(alignment.tilt_deg, kind="stable")
         self.rank = np.argsort(self.order)
-        self._states = [State(alignment, series.excluded_because)]
-        self._notes: list[str] = []
-        self._at = 0
-
-    @property
-    def now(self) -> State:
-        """How things stand."""
-        return self._states[self._at]
 
     @property
     def alignment(self) -> Alignment:
@@ -74,37 +67,19 @@ class Session:
         return self.alignment.landmarks
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What was done and not taken back, a sentence each."""
-        return tuple(self._notes[: self._at])
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether something was taken back."""
-        return self._at < len(self._notes)
-
-    @property
     def needs_solving(self) -> bool:
         """Whether the geometry is that of other landmarks than there now are."""
         return not self.now.is_solved and self.landmarks is not None and len(self.landmarks.tilt) > 0
 
-    def undo(self) -> None:
-        """Take the last change back."""
-        self._at = max(0, self._at - 1)
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        self._at = min(len(self._notes), self._at + 1)
-
     def toggle_tilt(self, tilt: int) -> None:
         """Leave a tilt out, or take it in again."""
-        kept, reasons = np.array(self.alignment.kept), list(self.now.excluded_because)
+        kept = np.array(self.alignment.kept)
+        reasons = with_tilt_toggled(self.now.excluded_because, tilt, is_kept=bool(kept[tilt]))
         kept[tilt] = not kept[tilt]
-        reasons[tilt] = "" if kept[tilt] else BY_HAND
         verb = "Took in" if kept[tilt] else "Left out"
-        self._do(
+        self.do(
             f"{verb} tilt {tilt} ({self.alignment.tilt_deg[tilt]:+.1f}°).",
-            State(self.alignment.replace(kept=kept), tuple(reasons), is_solved=False),
+            State(self.alignment.replace(kept=kept), reasons, is_solved=False),
         )
 
     def delete_point(self, point: int) -> None:
@@ -137,7 +112,7 @@ class Session:
     def take_solution(self, alignment: Alignment) -> None:
         """Take the alignment solved from what there now is."""
         residual_nm = alignment.quality["residual_nm"]["mean"]
-        self._do(
+        self.do(
             f"Solved again: residual {residual_nm:.3g} nm.",
             replace(self.now, alignment=alignment, is_solved=True),
         )
@@ -146,11 +121,7 @@ class Session:
         """Return the nouns that differ from what was opened, fit to be saved."""
         nouns: list[Noun] = []
         if self.now.excluded_because != self.series.excluded_because:
-            kept = np.array([not reason for reason in self.now.excluded_because])
-            # A tilt the series left out without a word stays out unless somebody took it in.
-            untouched = [a == b for a, b in zip(self.now.excluded_because, self.series.excluded_because, strict=True)]
-            kept = np.where(untouched, self.series.kept, kept)
-            nouns.append(self.series.replace(kept=kept, excluded_because=self.now.excluded_because))
+            nouns.append(with_reasons(self.series, self.now.excluded_because))
         if self.notes:
             nouns.append(self.alignment)
         return tuple(nouns)
@@ -189,10 +160,4 @@ class Session:
         return f"landmark {landmarks.point[measurement]} in tilt {landmarks.tilt[measurement]}"
 
     def _do_landmarks(self, note: str, landmarks: Landmarks) -> None:
-        self._do(note, replace(self.now, alignment=self.alignment.replace(landmarks=landmarks), is_solved=False))
-
-    def _do(self, note: str, state: State) -> None:
-        del self._states[self._at + 1 :], self._notes[self._at :]
-        self._states.append(state)
-        self._notes.append(note)
-        self._at += 1
+        self.do(note, replace(self.now, alignment=self.alignment.replace(landmarks=landmarks), is_solved=False))

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.gui.canvas import CAPTION_KEY, hide_other_space, show_text, tilt_text
-from napari_tomoflow.gui.inspector.pictures import in_tilt_order
 from napari_tomoflow.gui.layers import SPECIMEN_AXES, TILT_AXES, tilt_series_to_layer
 from napari_tomoflow.gui.picker.overlay import rgba
 from napari_tomoflow.gui.picker.picks import CENTERS, TYPE, Rows
 from napari_tomoflow.gui.picker.session import Session
+from napari_tomoflow.gui.tilt_order import in_tilt_order
 
 
 def places_on_tilt(alignment: Alignment, tilt: int, points_ang_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
