@@ -189,11 +189,14 @@ def _joined(project: Project, job: int, known: Sequence[str]) -> list[str]:
 
 
 def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None) -> dict[str, Reference]:
-    found = {}
+    found: dict[str, Reference] = {}
+    asked: set[str] = set()
     for name, needed in request.stage.inputs.items():
         kind = needed.kind.__name__
-        if needed.kind is Dataset:
+        # Of two inputs of a kind only the first takes what the project holds: a mask is not the map itself.
+        if needed.kind is Dataset or kind in asked:
             continue
+        asked.add(kind)
         if needed.by_file and getattr(request.params, name) is not None:
             continue
         if request.from_job is None:

@@ -21,7 +21,13 @@ from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.masks import soft_sphere
-from napari_tomoflow.core.averaging.reconstruct import Reconstruction, complete_plane, solve, symmetrised
+from napari_tomoflow.core.averaging.reconstruct import (
+    Reconstruction,
+    complete_plane,
+    reconstruct_at_poses,
+    solve,
+    symmetrised,
+)
 from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.model import ParticleSet
@@ -179,7 +185,7 @@ def refine_poses(
     report, map_batches, steps
         See `core.report` and `core.stage`. Every iteration is kept.
     """
-    course = _Course(source, recipe, soft_sphere_of(recipe) if mask is None else mask, map_batches)
+    course = _Course(source, recipe, ball(recipe) if mask is None else mask, map_batches)
     state = course.restored(steps) or course.begun(start)
     while True:
         sums, state = course.advanced(state, part(report, len(state.history), recipe.iterations))
@@ -190,7 +196,7 @@ def refine_poses(
         course.keep(steps, state)
 
 
-def soft_sphere_of(recipe: Recipe) -> Reals:
+def ball(recipe: Recipe) -> Reals:
     """Return a ball that holds the particle, with room for its edge."""
     return soft_sphere(recipe.box_px, 0.5 * recipe.diameter_ang / recipe.pixel_ang + 2.0)
 
@@ -270,12 +276,20 @@ class _Course:
 
     def ended(self, sums: "_Sums", state: State) -> Refined:
         """Make the average of the last iteration, filtered by how far its masked halves agree."""
-        operators = symmetry_operators(self.recipe.symmetry)
-        average = solve(sums.cubes, sums.grid, operators, np.clip(sums.curve.corrected, 0.0, 1.0))
+        recipe, symmetry = self.recipe, self.recipe.symmetry
+        if sums.grid.box_px == recipe.box_px:
+            curve = sums.curve
+            average = solve(sums.cubes, sums.grid, symmetry_operators(symmetry), np.clip(curve.corrected, 0.0, 1.0))
+        else:
+            source = self.source(recipe.box_px, recipe.pixel_ang).at(state.particles)
+            average = reconstruct_at_poses(
+                source, symmetry=symmetry, weights=sums.weights, map_batches=self.map_batches
+            )
+            curve = fsc_curve(*average.halves, recipe.pixel_ang, self.mask, recipe.seed)
         return Refined(
             particles=state.particles,
             average=average,
-            curve=sums.curve,
+            curve=curve,
             resolution_ang=self._resolution_ang(state.radius),
             weights=sums.weights,
             history=state.history,

@@ -1,0 +1,139 @@
+"""Stage: a first map of particles, from nothing but their images."""
+
+import math
+from typing import Self
+
+from pydantic import model_validator
+
+from napari_tomoflow.core.model import Average, Dataset
+from napari_tomoflow.core.ops.ctf import DoseModel
+from napari_tomoflow.core.ops.so3 import symmetry_operators
+from napari_tomoflow.core.params import Params, param
+from napari_tomoflow.core.report import Report, part, silent
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
+
+__all__ = ["INITIAL_MODEL", "InitialModelParams", "initial_model"]
+
+_PIXELS_PER_DETAIL = 8.0 / 3.0
+"""Pixels to the finest detail: Nyquist lies a third beyond it."""
+
+_SHARE_OF_STARTS, _SHARES = 4, 5
+"""The map takes this many shares of the time, poses of all particles the rest."""
+
+
+class InitialModelParams(Params):
+    """What the particles are, and how fine the first map is to be."""
+
+    species: str = param("", help="Kind of particle; empty for all.")
+    name: str = param("", help="Name of the result; empty takes the species.")
+    diameter_ang: float | None = param(
+        None, unit="Å", low=20, high=5000, help="Diameter of the particle; empty takes what the picks say."
+    )
+    symmetry: str = param(
+        "C1", help="Point group: C1, C2, ..., D2, ..., T, O, I; its axes are found half-way and then imposed."
+    )
+    resolution_ang: float = param(40.0, unit="Å", low=10, high=100, help="Finest detail of the map.")
+    reach_ang: float | None = param(
+        None, unit="Å", low=1, help="How far picks may lie off the particle's centre; empty takes an eighth of it."
+    )
+    seed: int = param(1, low=0, help="Start of all random numbers.")
+
+    starts: int = param(3, low=1, high=20, expert=True, help="Random starts, of which the best goes on.")
+    iterations: int = param(50, low=10, high=1000, expert=True, help="Steps of the descent.")
+    lots: int = param(4, low=2, high=100, expert=True, help="Lots of 12 particles in each step.")
+    box_px: int | None = param(
+        None, unit="px", low=16, high=256, expert=True, help="Edge of the box, even; empty takes 1.8 diameters."
+    )
+    dose_weighting: DoseModel = param("grant-grigorieff", expert=True, help="How exposure fades the tilts.")
+
+    @model_validator(mode="after")
+    def check_together(self) -> Self:
+        """Check what the types cannot tell."""
+        symmetry_operators(self.symmetry)
+        if self.box_px is not None and self.box_px % 2:
+            raise ValueError(f"box_px {self.box_px} is odd; give an even number.")
+        return self
+
+
+def initial_model(
+    dataset: Dataset,
+    *,
+    params: InitialModelParams = InitialModelParams(),
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
+) -> Average:
+    """Make a first map of particles from nothing but their images, and find their poses by it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    params : InitialModelParams
+    report, map_batches, steps
+        See `core.report` and `core.stage`.
+
+    Returns
+    -------
+    Average
+        Its halves share the map they were aligned with, so that they tell no resolution. ``quality`` has the mean
+        score of each step, and for a symmetric particle how far the map agreed with itself about the axes found.
+
+    Raises
+    ------
+    DataError, ParamError
+        There are too few particles, or their diameter is not known.
+
+    Notes
+    -----
+    See `core.averaging.initial` for the descent; in the end all particles are aligned with its map once. The hand is
+    right as long as the geometry is: the tilts tell it. Not done: several classes.
+
+    References
+    ----------
+    .. [1] Chen et al., Nat. Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8. Stochastic descent on particles in
+       tilts.
+    .. [2] Kimanius et al., Biochem. J. 478 (2021) 4169, doi:10.1042/BCJ20210708. Momentum, and two streams.
+    """
+    from napari_tomoflow.core.averaging.half_sets import half_sets
+    from napari_tomoflow.core.averaging.initial import Descent, first_map
+    from napari_tomoflow.core.averaging.refinement import Recipe, refine_poses
+    from napari_tomoflow.core.averaging.result import average_of
+    from napari_tomoflow.core.averaging.selection import diameter_ang, of_species
+    from napari_tomoflow.core.averaging.sources import RawSources
+
+    data = of_species(dataset, params.species)
+    diameter = params.diameter_ang or diameter_ang(data.particles)
+    reach_ang = params.reach_ang or diameter / 8
+    data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
+    pixel_ang = max([params.resolution_ang / _PIXELS_PER_DETAIL, *(one.pixel_ang for one in data.series.values())])
+    box_px = params.box_px or 2 * max(12, math.ceil(0.9 * diameter / pixel_ang))
+    sources = RawSources(data, diameter / 2, params.dose_weighting)
+    descent = Descent(
+        diameter_ang=diameter,
+        resolution_ang=max(params.resolution_ang, 2.2 * pixel_ang),
+        symmetry=params.symmetry,
+        reach_ang=reach_ang,
+        iterations=params.iterations,
+        starts=params.starts,
+        lots=params.lots,
+        seed=params.seed,
+    )
+    first = first_map(sources(box_px, pixel_ang), descent, _first(report), map_batches, steps)
+    recipe = Recipe(
+        box_px, pixel_ang, diameter, descent.resolution_ang, params.symmetry, reach_ang, 1, "global", 0.0, params.seed
+    )
+    ended = refine_poses(sources, first.volume, recipe, None, part(report, _SHARE_OF_STARTS, _SHARES), map_batches)
+    average = average_of(ended, params.name or params.species, params.symmetry, pixel_ang)
+    return average.replace(quality={**first.quality, **average.quality, "resolution_ang": None})
+
+
+def _first(report: Report) -> Report:
+    """Give the descent its share of the time."""
+
+    def share(done: int, total: int, doing: str) -> None:
+        report(_SHARE_OF_STARTS * done, _SHARES * max(total, 1), doing)
+
+    return share
+
+
+INITIAL_MODEL = Stage.of(initial_model, version=1, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
