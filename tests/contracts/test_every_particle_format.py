@@ -17,6 +17,8 @@ POSITION_ANG, ANGLE_DEG = 1e-3, 1e-3
 
 RUBBISH = (b"", b"\x00\x01\x02\x03" * 200, b"[[{]", b"a b c d e f\n" * 9, b"nan,nan,nan\n" * 4)
 
+WITH_WORDS = [chosen for chosen in FORMATS if chosen.columns is None or "species" in chosen.columns]
+
 every_format = pytest.mark.parametrize("chosen", FORMATS, ids=lambda chosen: chosen.name)
 
 
@@ -63,6 +65,31 @@ def test_a_round_trip_keeps_all_columns_there_is_a_place_for(path, chosen):
     for name, values in particles.features.items():
         np.testing.assert_array_equal(back.features[name], values, err_msg=name)
         assert back.features[name].dtype.kind in "iuf" or values.dtype.kind == "U"
+
+
+@every_format
+def test_particles_without_a_score_or_class_are_no_obstacle(path, chosen):
+    particles = particles_for(chosen)
+    score = particles.score.copy()
+    score[:5] = np.nan
+    particles = particles.replace(score=score, class_ids=particles.class_ids * (np.arange(N) >= 5))
+    back = in_place_of(there_and_back(path, chosen, particles), particles)
+    assert not np.any(np.nan_to_num(back.score[:5]))
+    if "score" in chosen.keeps:
+        np.testing.assert_allclose(back.score[5:], score[5:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("chosen", WITH_WORDS, ids=lambda chosen: chosen.name)
+def test_words_are_kept_as_they_are(path, chosen):
+    word = 'β-tubulin, "13%" of #2'
+    particles = particles_for(chosen)
+    given = {"species": np.full(N, word), "class_ids": 1, "tomogram": np.array("TS 01é")}
+    features = {**particles.features, "species": given.pop("species")}
+    particles = particles.replace(features=features, **given)
+    back = there_and_back(path, chosen, particles)
+    assert set(back.features["species"]) == {word}
+    if not chosen.one_tomogram:
+        assert set(back.tomogram) == {"TS 01é"}
 
 
 @every_format

@@ -106,6 +106,14 @@ def test_relions_own_picks_lie_where_relion_put_them_but_for_its_step_of_a_pixel
     np.testing.assert_allclose(relions.centers_ang_zyx - annotated.centers_ang_zyx, 1.35, atol=1e-3)
 
 
+def test_an_optimisation_set_leads_to_its_particles(shared_data, tmp_path):
+    job = shared_data("relion5_hiv_project/Picks/job019")
+    assert len(read_particle_table(job / "optimisation_set.star")) == len(read_particle_table(job / "particles.star"))
+    shutil.copy(job / "optimisation_set.star", tmp_path)
+    with pytest.raises(DataError, match=r"optimisation_set\.star lists the particles .*, which are not there"):
+        read_particle_table(tmp_path / "optimisation_set.star")
+
+
 @pytest.fixture(scope="module")
 def hexamers(shared_data, tmp_path_factory):
     """Read the refined hexamers of five tomograms of immature HIV."""

@@ -13,6 +13,8 @@ from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.io.files import cannot_write, require_file
 from napari_tomoflow.io.particle_formats import ANY, FORMATS, ParticleFormat, Told, TomogramFrame, Unit
+from napari_tomoflow.io.relion import STAR_SUFFIXES, resolve
+from napari_tomoflow.io.star import labels_of, read_star, table_of
 
 Frames = TomogramFrame | Mapping[str, TomogramFrame] | None
 
@@ -24,6 +26,7 @@ SPECIES = "species"
 
 _KIND = "a table of particles"
 _PICKLED = ".tloc"
+_IN_SET = "rlnTomoParticlesFile"
 _NEARLY_ALL = 0.98
 
 
@@ -73,6 +76,7 @@ def read_particle_table(
 
 def read_as_told(path: Path, told: Told, program: str | None = None) -> ParticleSet:
     """Read particles as `read_particle_table` does, without looking whether they lie inside their tomograms."""
+    path = _listed(path)
     found = format_of(path, program)
     particles = found.read(path, told)
     warnings = list(particles.quality.get("warnings", ()))
@@ -139,7 +143,7 @@ def is_particle_table(path: Path) -> bool:
     if not path.is_file() or not path.stat().st_size:
         return False
     with suppress(DataError):
-        return _recognised(path) is not None
+        return _recognised(_listed(path)) is not None
     return False
 
 
@@ -175,6 +179,16 @@ def _outside(name: str, frame: TomogramFrame, centers_ang_zyx: NDArray[np.float6
             written = ", ".join("zyx"[axis] for axis in reversed(axes))
             return [f"{sentence}, but inside if the columns are {written}: check the order of its axes."]
     return [f"{sentence}; check the tomogram, its voxel size and the units of the file."]
+
+
+def _listed(path: Path) -> Path:
+    """Follow RELION's optimisation set to the particles it lists."""
+    if path.suffix.lower() not in STAR_SUFFIXES or f"_{_IN_SET}" not in labels_of(path):
+        return path
+    listed = resolve(str(table_of(read_star(path), _IN_SET, path)[_IN_SET].iloc[0]), path)
+    if not listed.is_file():
+        raise DataError(f"{path} lists the particles {listed}, which are not there; put them back and try again.")
+    return listed
 
 
 def _recognised(path: Path) -> ParticleFormat | None:
@@ -234,7 +248,7 @@ def _left_out(particles: ParticleSet, chosen: ParticleFormat) -> list[str]:
     }
     lost = [words for field, (words, is_there) in there.items() if is_there and field not in chosen.keeps]
     if chosen.columns is not None:
-        lost += _listed(name for name in particles.features if name not in chosen.columns)
+        lost += _columns(name for name in particles.features if name not in chosen.columns)
     return [f"{_capital(chosen.title)} has no place for {_and(lost)}: left out."] if lost else []
 
 
@@ -246,7 +260,7 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _listed(columns: Iterable[str]) -> list[str]:
+def _columns(columns: Iterable[str]) -> list[str]:
     names = sorted(columns)
     if not names:
         return []

@@ -65,7 +65,7 @@ def read_star(path: Path, text_columns: Iterable[str] = ()) -> Blocks:
         raise DataError(f"{path} is not a STAR file: it has no data_ block; give one that has.")
     if first_line.startswith(_OUR_FIRST_LINE):
         for block in blocks.values():
-            _decode(block, texts)
+            _decode(block)
     return blocks
 
 
@@ -130,8 +130,15 @@ def _written(value: Any) -> str:
     return _AWKWARD.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), str(value))
 
 
-def _decode(block: "pd.DataFrame | dict[str, Any]", texts: list[str]) -> None:
-    for name in texts:
-        if name not in block:
-            continue
-        block[name] = unquote(block[name]) if isinstance(block, dict) else [unquote(text) for text in block[name]]
+def _decode(block: "pd.DataFrame | dict[str, Any]") -> None:
+    """Turn the texts of a block that we wrote back into what they were."""
+    for name in map(str, block):
+        values = block[name]
+        if isinstance(block, dict):
+            block[name] = _decoded(values)
+        elif values.dtype.kind not in "iufb":
+            block[name] = [_decoded(value) for value in values]
+
+
+def _decoded(value: Any) -> Any:
+    return unquote(value) if isinstance(value, str) else value

@@ -16,7 +16,7 @@ from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told
-from napari_tomoflow.io.particle_formats.numbering import score_of, score_to
+from napari_tomoflow.io.particle_formats.numbering import score_of
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 
 _KIND = "a file of copick picks"
@@ -70,11 +70,11 @@ def write_copick(path: Path, particles: ParticleSet, told: Told) -> list[str]:
             "location": dict(zip("xyz", map(float, position), strict=True)),
             "transformation_": transform.tolist(),
             "instance_id": int(instance),
-            "score": float(score),
+            "score": float(score) if np.isfinite(score) else None,
             **{key: column[row].item() for key, column in features.items()},
         }
         for row, (position, transform, instance, score) in enumerate(
-            zip(positions, transforms, instances, score_to(particles), strict=True)
+            zip(positions, transforms, instances, particles.score, strict=True)
         )
     ]
     picks = {

@@ -104,7 +104,9 @@ def write_csv(path: Path, particles: ParticleSet, told: Told) -> list[str]:
     }
     known = {name.lower() for name in columns} | _OTHERS.keys()
     for name, values in particles.features.items():
-        columns[name + _SAID_TWICE if name.lower() in known else name] = np.asarray(values)
+        column = np.asarray(values)
+        own = name + _SAID_TWICE if name.lower() in known else name
+        columns[own] = column.astype(np.int64) if column.dtype == np.bool_ else column
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -117,8 +119,10 @@ def _table(path: Path, text: str) -> dict[str, list[str]]:
     """Part the text into words by column; columns without names are x, y, z and what follows."""
     first = text.lstrip("\n").partition("\n")[0]
     separator = next((mark for mark in _SEPARATORS if mark in first), None)
-    lines = text.splitlines()
-    rows = list(csv.reader(lines, delimiter=separator)) if separator else [line.split() for line in lines]
+    if separator:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    else:
+        rows = [line.split() for line in text.splitlines()]
     rows = [[word.strip() for word in row] for row in rows if any(word.strip() for word in row)]
     width = len(rows[0]) if rows else 0
     wrong = next((number for number, row in enumerate(rows, start=1) if len(row) != width), None)

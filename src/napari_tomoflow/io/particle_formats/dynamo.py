@@ -99,7 +99,7 @@ def _name(column: int) -> str:
 
 
 def _digits(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 _FEATURES = frozenset(COLUMN_NAMES) - _OWN - {"tag"}
