@@ -21,8 +21,10 @@ from napari_tomoflow.core.picking.spacing import nearest, spaced
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_NO_LATTICE = "{} points show no lattice; click neighbouring nodes, in two directions."
 _FEWEST = 3
+_SEEDS = 5
+"""Points near the middle a lattice is followed from; the one that explains most points best counts."""
+
 _NEAR = 3.0
 """Around the seed, points this many nearest distances away still show the lattice without its bend."""
 
@@ -101,8 +103,18 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
     the points ask for; a flat one costs nothing.
     """
     points = checked_points(points_ang_zyx, _FEWEST, "A lattice", across=2)
-    seed = int(np.sum((points - np.median(points, axis=0)) ** 2, axis=1).argmin())
+    by_middle = np.argsort(np.sum((points - points.mean(axis=0)) ** 2, axis=1), kind="stable")
+    grown = [one for seed in by_middle[:_SEEDS] if (one := _grown(points, int(seed))) is not None]
+    if not grown:
+        raise DataError(f"{len(points)} points show no lattice; click neighbouring nodes, in two directions.")
+    return min(grown, key=lambda one: float(np.sum(np.nan_to_num(one.residual_ang, nan=one.size["a_ang"]) ** 2)))
+
+
+def _grown(points: Floats, seed: int) -> Fitted[Lattice] | None:
+    """Find the lattice around a point and follow it as far as it goes; None where there is none."""
     vectors = _vectors_around(points, seed)
+    if vectors is None:
+        return None
     plane = _unrolled(vectors)
     known = {seed: (0, 0)}
     while added := next(filter(None, (_ring(points, known, vectors, plane, *how) for how in _GROWTH)), None):
@@ -110,7 +122,7 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
     chosen = np.array(list(known))
     index = np.array(list(known.values()))
     if len(chosen) < _FEWEST or np.linalg.matrix_rank(index - index[0]) < 2:
-        raise DataError(_NO_LATTICE.format(len(points)))
+        return None
     sheet = fit_spline(index @ plane, points[chosen])
     lattice = Lattice(plane, sheet, _within(index))
     residual = np.full(len(points), np.nan)
@@ -118,8 +130,8 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
     return Fitted(lattice, residual, _size(lattice, index))
 
 
-def _vectors_around(points: Floats, seed: int) -> Floats:
-    """Return the two vectors of the lattice around a point: float64[2, 3], 90° apart or more."""
+def _vectors_around(points: Floats, seed: int) -> Floats | None:
+    """Return the two vectors of the lattice around a point, 90° apart or more: float64[2, 3]; None if none fit."""
     from_seed = np.linalg.norm(points - points[seed], axis=1)
     order = np.argsort(from_seed, kind="stable")
     near = float(np.median(nearest(points, points[order[:7]], 2)[0][:, 1]))
@@ -130,8 +142,11 @@ def _vectors_around(points: Floats, seed: int) -> Floats:
     trials = [_tried(local, np.stack(pair), near) for pair in pairs]
     misfit, vectors = min(trials, key=lambda trial: trial[0], default=(np.inf, np.eye(2)))
     if not np.isfinite(misfit):
-        raise DataError(_NO_LATTICE.format(len(points)))
-    a, b = vectors @ plane
+        return None
+    a, b = _reduced(vectors) @ plane
+    # Which of two opposite vectors comes out is chance; the farthest point makes it the shape's own.
+    along = (points - points[seed]) @ a
+    a = a * np.sign(along[np.abs(along).argmax()])
     return np.stack([a, -b if a @ b > 0 else b])
 
 
@@ -151,8 +166,6 @@ def _tried(local: Floats, vectors: Floats, near: float) -> tuple[float, Floats]:
 
     A cell too small catches all points but is small; one too large misses some. So the right one is the least.
     """
-    a, b = sorted(vectors, key=lambda vector: float(vector @ vector))
-    vectors = np.stack([a, b - np.rint(a @ b / (a @ a)) * a])
     origin = np.zeros(2)
     for _ in range(_SHIFTS):
         if abs(np.linalg.det(vectors)) <= _SLANTED * np.prod(np.linalg.norm(vectors, axis=1)):
@@ -165,6 +178,15 @@ def _tried(local: Floats, vectors: Floats, near: float) -> tuple[float, Floats]:
         origin, vectors = fit[0], fit[1:]
     misfit = np.sum((local - terms @ fit) ** 2) / max(2 * len(local) - 6, 1)
     return (misfit + (_SHARP * near) ** 2) / abs(np.linalg.det(vectors)), vectors
+
+
+def _reduced(vectors: Floats) -> Floats:
+    """Return the two shortest vectors of the lattice that two others make, the shortest first (Gauss)."""
+    a, b = vectors
+    for _ in range(_SHIFTS):
+        a, b = sorted((a, b), key=lambda vector: float(vector @ vector))
+        b = b - np.rint(a @ b / (a @ a)) * a
+    return np.stack(sorted((a, b), key=lambda vector: float(vector @ vector)))
 
 
 def _unrolled(vectors: Floats) -> Floats:
