@@ -1,6 +1,6 @@
 """Measure Fourier slices: taken out of a map and put into one, beside what the machine and scipy allow.
 
-    python tests/benchmarks/bench_slices.py [box ...]
+    PYTHONPATH=tests python tests/benchmarks/bench_slices.py [box ...]
 
 Rates are in samples per second of CPU time on one thread; a sample is one coefficient of one slice. The ceiling touches
 the same eight cells of each sample in the same order and does nothing else with them. The last lines are what an
@@ -37,19 +37,10 @@ def _read_cells(totals, cube_rft, axes, scale, radius):
         for v in range(-int(radius) + 1, int(radius)):
             for u in range(slices.columns_within(v, radius, n)):
                 x, y, z = _place(axes, s, u, v, scale)
-                cells = (
-                    cube_rft[np.uintp(z + half), np.uintp(y + half)],
-                    cube_rft[np.uintp(z + half) + _ONE, np.uintp(y + half)],
-                )
-                more = (
-                    cube_rft[np.uintp(z + half), np.uintp(y + half) + _ONE],
-                    cube_rft[np.uintp(z + half) + _ONE, np.uintp(y + half) + _ONE],
-                )
-                i = np.uintp(x)
-                for row in cells:
-                    total += row[i] + row[i + _ONE]
-                for row in more:
-                    total += row[i] + row[i + _ONE]
+                for dz in range(2):
+                    for dy in range(2):
+                        row = cube_rft[np.uintp(z + half) + np.uintp(dz), np.uintp(y + half) + np.uintp(dy)]
+                        total += row[np.uintp(x)] + row[np.uintp(x) + _ONE]
         totals[s] = total
 
 
