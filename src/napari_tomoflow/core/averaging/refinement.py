@@ -11,7 +11,7 @@ Legend: P particles, n voxels of the box of an iteration, N of the last one.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from napari_tomoflow.core.averaging.aligning import AlignBatch, Aligned, AlignIm
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
-from napari_tomoflow.core.averaging.masks import soft_sphere
+from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import (
     Reconstruction,
     complete_plane,
@@ -31,7 +31,7 @@ from napari_tomoflow.core.averaging.reconstruct import (
 from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size
+from napari_tomoflow.core.ops.fourier import fourier_crop
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
 from napari_tomoflow.core.ops.so3 import angular_distance_deg, symmetry_operators
 from napari_tomoflow.core.report import Report, part, silent
@@ -45,14 +45,6 @@ SourceAt = Callable[[int, float], ImageSource]
 BATCH = 64
 """Particles worked on together, either half apart."""
 
-_HEADROOM = 1.5
-"""Finest frequency of an iteration's grid over the one known so far: so far the next may come."""
-
-_SPARE_SHELLS = 3.0
-_LEAST_BOX_PX = 24
-_FULL_SHARE = 0.85
-"""Share of the last box from which on it is used itself."""
-
 _GAIN_SHELLS = 0.5
 _PATIENCE = 2
 """Iterations that gain less than this on the finest grid end the refinement."""
@@ -60,58 +52,8 @@ _PATIENCE = 2
 _NO_RESOLUTION = 1.1
 """Frequency over that of the start up to which agreement proves nothing."""
 
+_DIP_SHELLS = 2
 _STEP = "refinement"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How particles are refined.
-
-    Attributes
-    ----------
-    box_px, pixel_ang
-        Of the last iteration.
-    diameter_ang : float
-    start_ang : float
-        Resolution of the starting map that either half sees.
-    symmetry : str
-    reach_ang : float
-        How far a particle may move in an iteration that searches everywhere; a third of it in others.
-    iterations : int
-        At most.
-    search : {"auto", "global", "local"}
-        Everywhere in the first two iterations, in all, or in none.
-    left_out : float
-        Share of the particles, those of the lowest scores, that do not count in the averages.
-    seed : int
-        Of random phases.
-    """
-
-    box_px: int
-    pixel_ang: float
-    diameter_ang: float
-    start_ang: float
-    symmetry: str = "C1"
-    reach_ang: float = 30.0
-    iterations: int = 12
-    search: Literal["auto", "global", "local"] = "auto"
-    left_out: float = 0.03
-    seed: int = 1
-
-    @property
-    def width_ang(self) -> float:
-        """Width of all boxes."""
-        return self.box_px * self.pixel_ang
-
-    def box_for(self, radius: float) -> int:
-        """Choose the box of an iteration that knows detail up to a radius, in steps of the box."""
-        wanted = next_fast_size(max(int(np.ceil(2 * (_HEADROOM * radius + _SPARE_SHELLS))), _LEAST_BOX_PX))
-        wanted += wanted % 2
-        return self.box_px if wanted > _FULL_SHARE * self.box_px else wanted
-
-    def everywhere(self, iteration: int) -> bool:
-        """Tell whether an iteration searches everywhere."""
-        return self.search == "global" or (self.search == "auto" and iteration < 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +138,19 @@ def refine_poses(
         course.keep(steps, state)
 
 
-def ball(recipe: Recipe) -> Reals:
-    """Return a ball that holds the particle, with room for its edge."""
-    return soft_sphere(recipe.box_px, 0.5 * recipe.diameter_ang / recipe.pixel_ang + 2.0)
+def agreement_radius(fsc: Floats, threshold: float = 0.143) -> float:
+    """Return how far halves agree, in shells, overlooking dips of a shell or two.
+
+    Where all particles have the same defocus the FSC dips at the zeros of the CTF; detail beyond is as good as that
+    before.
+    """
+    low = fsc < threshold
+    low[0] = False
+    ends = np.flatnonzero(np.convolve(low, np.ones(_DIP_SHELLS + 1), "valid") == _DIP_SHELLS + 1)
+    if not len(ends):
+        return float(len(fsc) - 1)
+    end = int(ends[0])
+    return float(end - 1 + (fsc[end - 1] - threshold) / (fsc[end - 1] - fsc[end]))
 
 
 def _is_done(state: State, recipe: Recipe) -> bool:
@@ -223,11 +175,12 @@ class _Course:
 
     def begun(self, start: Reals) -> State:
         """Give either half the same map, without detail."""
-        recipe = self.recipe
-        particles = self.source(recipe.box_px, recipe.pixel_ang).particles
-        radius = min(recipe.width_ang / recipe.start_ang, recipe.box_px / 2 - 1.0)
+        particles, radius = self._particles(), self._start_radius
         coarse = shell_filtered(start, low_pass(radius)) * self.mask
         return State(particles, np.ones(len(particles)), np.stack([coarse, coarse]), radius)
+
+    def _particles(self) -> ParticleSet:
+        return self.source(self.recipe.box_px, self.recipe.pixel_ang).particles
 
     def keep(self, steps: Steps, state: State) -> None:
         """Keep the end of an iteration."""
@@ -250,7 +203,7 @@ class _Course:
         kept = steps.load(_STEP)
         if kept is None:
             return None
-        particles = self.source(self.recipe.box_px, self.recipe.pixel_ang).particles.replace(
+        particles = self._particles().replace(
             **{name: kept[name] for name in ("centers_ang_zyx", "quaternions_xyzw", "score")}
         )
         history = tuple(json.loads(str(kept["history"])))
@@ -268,7 +221,7 @@ class _Course:
         mask = _cropped(self.mask, box_px)
         curve = fsc_curve(*average.halves, recipe.width_ang / box_px, mask, recipe.seed)
         agreed = np.clip(curve.corrected, 0.0, 1.0)
-        radius = self._radius(curve)
+        radius = max(self._start_radius, agreement_radius(curve.corrected))
         maps = np.stack([shell_filtered(half, agreed[: int(radius) + 2]) * mask for half in average.halves])
         history = (*state.history, self._record(state, particles, box_px, radius, curve))
         after = State(particles, _without_worst(particles, recipe.left_out), maps, radius, history)
@@ -290,7 +243,7 @@ class _Course:
             particles=state.particles,
             average=average,
             curve=curve,
-            resolution_ang=self._resolution_ang(state.radius),
+            resolution_ang=self._resolution_ang(curve),
             weights=sums.weights,
             history=state.history,
         )
@@ -330,17 +283,16 @@ class _Course:
         operators = symmetry_operators(self.recipe.symmetry)
         return symmetrised(cube, operators, grid) if len(operators) > 1 else cube
 
-    def _radius(self, curve: FscCurve) -> float:
-        """Return how far halves agree, in steps of the box: no less than they were given at the start."""
-        least = min(self.recipe.width_ang / self.recipe.start_ang, self.recipe.box_px / 2 - 1.0)
-        resolution_ang = curve.resolution_ang()
-        return least if resolution_ang is None else max(least, self.recipe.width_ang / resolution_ang)
+    @property
+    def _start_radius(self) -> float:
+        """Return how far the halves agree by what they are given, in steps of the box."""
+        return min(self.recipe.width_ang / self.recipe.start_ang, self.recipe.box_px / 2 - 1.0)
 
-    def _resolution_ang(self, radius: float) -> float | None:
+    def _resolution_ang(self, curve: FscCurve) -> float | None:
         """Return the resolution, where it is finer than what the halves had in common from the start."""
-        recipe = self.recipe
-        proven = radius > _NO_RESOLUTION * recipe.width_ang / recipe.start_ang
-        return recipe.width_ang / radius if proven else None
+        found = curve.resolution_ang()
+        limit_ang = self.recipe.width_ang / (_NO_RESOLUTION * self._start_radius)
+        return found if found is not None and found < limit_ang else None
 
     def _record(
         self, state: State, particles: ParticleSet, box_px: int, radius: float, curve: FscCurve
@@ -348,7 +300,7 @@ class _Course:
         """Say in plain numbers what an iteration came to."""
         turned_deg = angular_distance_deg(state.particles.matrices, particles.matrices, self.recipe.symmetry)
         moved_ang = np.linalg.norm(particles.centers_ang_zyx - state.particles.centers_ang_zyx, axis=1)
-        resolution_ang = self._resolution_ang(radius)
+        resolution_ang = self._resolution_ang(curve)
         return {
             "box_px": box_px,
             "search": "global" if self.recipe.everywhere(len(state.history)) else "local",

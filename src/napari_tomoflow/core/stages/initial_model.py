@@ -96,7 +96,8 @@ def initial_model(
     """
     from napari_tomoflow.core.averaging.half_sets import half_sets
     from napari_tomoflow.core.averaging.initial import Descent, first_map
-    from napari_tomoflow.core.averaging.refinement import Recipe, refine_poses
+    from napari_tomoflow.core.averaging.recipe import Recipe
+    from napari_tomoflow.core.averaging.refinement import refine_poses
     from napari_tomoflow.core.averaging.result import average_of
     from napari_tomoflow.core.averaging.selection import diameter_ang, of_species
     from napari_tomoflow.core.averaging.sources import RawSources

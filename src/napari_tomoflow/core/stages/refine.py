@@ -17,7 +17,7 @@ from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
 
 if TYPE_CHECKING:
-    from napari_tomoflow.core.averaging.refinement import Recipe
+    from napari_tomoflow.core.averaging.recipe import Recipe
 
 __all__ = ["REFINE", "RefineParams", "refine"]
 
@@ -123,7 +123,8 @@ def refine(
        one map, from coarse to fine.
     """
     from napari_tomoflow.core.averaging.half_sets import half_sets
-    from napari_tomoflow.core.averaging.refinement import ball, refine_poses
+    from napari_tomoflow.core.averaging.recipe import ball
+    from napari_tomoflow.core.averaging.refinement import refine_poses
     from napari_tomoflow.core.averaging.resizing import fitted
     from napari_tomoflow.core.averaging.result import average_of
     from napari_tomoflow.core.averaging.selection import diameter_ang, of_species
@@ -149,7 +150,7 @@ def refine(
 
 def _recipe(data: Dataset, reference: DensityMap, params: RefineParams, diameter_ang: float) -> "Recipe":
     """Choose what the person left open."""
-    from napari_tomoflow.core.averaging.refinement import Recipe
+    from napari_tomoflow.core.averaging.recipe import Recipe
 
     pixel_ang = params.pixel_ang or max(one.pixel_ang for one in data.series.values())
     start_ang = params.start_ang or float(np.clip(_START_SHARE * diameter_ang, *_START_RANGE_ANG))
