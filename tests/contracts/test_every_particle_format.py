@@ -212,6 +212,29 @@ def _with_nan(raw, moved, chosen):
 
 
 @every_format
+@pytest.mark.parametrize("seed", range(10))
+def test_a_spoiled_word_anywhere_is_read_over_or_refused_in_one_sentence(path, chosen, seed):
+    write_particle_table(path, particles_for(chosen), frames=FRAME, program=chosen.name)
+    path.write_bytes(_spoiled(path.read_bytes(), chosen, np.random.default_rng(seed)))
+    back, refusal = tried(path)
+    assert len(back) > 0 if back is not None else is_one_sentence(refusal, path)
+
+
+def _spoiled(raw, chosen, rng):
+    if chosen.name in ("motl", "imod"):
+        at = rng.integers(0, min(len(raw), 1200), 3)
+        changed = bytearray(raw)
+        for place in at:
+            changed[place] = rng.integers(0, 256)
+        return bytes(changed)
+    words = re.split(r"([\s,:\[\]{}]+)", raw.decode())
+    # Words at the head are tried as often as numbers in the body.
+    at = 2 * rng.integers(0, min(len(words) // 2, 40 if rng.random() < 0.5 else len(words) // 2))
+    words[at] = rng.choice(["x", "", "1e999", "-1", "null", "[]", '"', "9" * 30, "_x"])
+    return "".join(words).encode()
+
+
+@every_format
 def test_a_full_disk_leaves_nothing_behind(path, chosen, monkeypatch):
     import errno
     import os

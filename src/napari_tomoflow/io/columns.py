@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALIGNMENT_COLUMNS = ("rlnTomoXTilt", "rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngst")
+_LARGEST = 2**53
+"""Whole numbers beyond this are no longer exact as float64."""
 CTF_COLUMNS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 
 
@@ -53,6 +55,37 @@ def numbers(path: Path, columns: Mapping[str, Any]) -> NDArray[np.float64]:
         An entry is no finite number; the text names the file, the column and the particle.
     """
     return np.stack([_finite(path, name, values) for name, values in columns.items()], axis=1)
+
+
+def whole_numbers(path: Path, name: str, values: Any) -> NDArray[np.int64]:
+    """Take a column as int64[P].
+
+    Raises
+    ------
+    DataError
+        An entry is no number, or beyond all counting.
+    """
+    column = _finite(path, name, values)
+    if np.any(np.abs(column) > _LARGEST):
+        worst = int(np.argmax(np.abs(column)))
+        raise DataError(
+            f"{path}: {name} of particle {worst + 1} is {column[worst]:g}, too large to count; mend that row."
+        )
+    return column.astype(np.int64)
+
+
+def scores(path: Path, name: str, values: Any) -> NDArray[np.float64]:
+    """Take a column as float64[P] in which NaN stands for none.
+
+    Raises
+    ------
+    DataError
+        An entry is a word.
+    """
+    try:
+        return np.asarray(values, np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: the column {name} is not all numbers: {error}; mend it.") from error
 
 
 def _finite(path: Path, name: str, values: Any) -> NDArray[np.float64]:

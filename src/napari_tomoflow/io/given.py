@@ -9,7 +9,7 @@ import numpy as np
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import DensityMap, Labels, Noun, ParticleSet, Tomogram
 from napari_tomoflow.io.maps import open_map
-from napari_tomoflow.io.particles import read_particles
+from napari_tomoflow.io.particle_tables import read_particle_table
 from napari_tomoflow.io.volumes import open_volume
 
 
@@ -30,7 +30,7 @@ def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) 
         The file is missing, damaged, or holds something else.
     """
     if kind is ParticleSet:
-        return read_particles(path)
+        return read_particle_table(path)
     return _VOLUMES[kind](path, voxel_ang=voxel_ang)
 
 

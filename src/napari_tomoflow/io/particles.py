@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import column_if_any, numbers
+from napari_tomoflow.io.columns import numbers, scores, whole_numbers
 from napari_tomoflow.io.star import Blocks, read_star, table_of, write_star
 
 if TYPE_CHECKING:
@@ -83,12 +84,12 @@ def read_particles(path: Path) -> ParticleSet:
     DataError
         The file is no STAR file or has no centred coordinates.
     """
-    table = table_with_optics(path, CENTERS[0])
+    table = table_with_optics(path, CENTERS)
     return particles_from_table(path, table, gather(path, table, CENTERS), gather(path, table, ORIGINS))
 
 
-def table_with_optics(path: Path, column: str) -> "pd.DataFrame":
-    """Read the table of a STAR file that has a column, with what is said once for all or for each optics group.
+def table_with_optics(path: Path, positions: tuple[str, ...]) -> "pd.DataFrame":
+    """Read the table of a STAR file that has positions, with what is said once for all or for each optics group.
 
     Raises
     ------
@@ -96,13 +97,16 @@ def table_with_optics(path: Path, column: str) -> "pd.DataFrame":
         The file is no STAR file or has no such table.
     """
     blocks = read_star(path, text_columns=TEXT_FEATURES)
-    table = table_of(blocks, column, path)
+    table = table_of(blocks, positions[0], path)
+    lacking = [name for name in positions if name not in table.columns]
+    if lacking:
+        raise DataError(f"{path} has no column {lacking[0]}, as picks on micrographs; give particles of a tomogram.")
     for name, block in blocks.items():
         values = block if isinstance(block, dict) else {}
         if values.get(_STACKS):
             table[_STACKS] = values[_STACKS]
         if name == "optics" and _GROUP in block and _GROUP in table.columns:
-            table = _with_groups(table, block)
+            table = _with_groups(path, table, block)
     return table
 
 
@@ -127,7 +131,6 @@ def particles_from_table(
         An angle or a whole number is none; the text names the file, the column and the particle.
     """
     p = len(table)
-    score = column_if_any(table, "tomoflowScore")
     subtomogram = poses.matrices_from_relion(gather(path, table, _SUBTOMOGRAM_ANGLES))
     if _QUATERNION[0] in table.columns:
         turns = gather(path, table, _QUATERNION)
@@ -142,7 +145,7 @@ def particles_from_table(
         tomogram=np.array(table["rlnTomoName"] if "rlnTomoName" in table.columns else [""] * p, dtype=np.str_),
         class_ids=_whole(path, table, "rlnClassNumber"),
         half=_whole(path, table, "rlnRandomSubset"),
-        score=np.array(np.nan) if score is None else score,
+        score=scores(path, "tomoflowScore", table.get("tomoflowScore", np.full(p, np.nan))),
         features={str(name): _plain(table[name]) for name in table.columns if name not in _KNOWN},
         quality=_cut_elsewhere(table, shifts),
         **given,
@@ -160,11 +163,13 @@ def gather(path: Path, table: "pd.DataFrame", names: tuple[str, ...]) -> Floats:
     return numbers(path, {name: table.get(name, np.zeros(len(table))) for name in names})
 
 
-def _with_groups(table: "pd.DataFrame", block: Any) -> "pd.DataFrame":
+def _with_groups(path: Path, table: "pd.DataFrame", block: Any) -> "pd.DataFrame":
     """Give every particle what its optics group says."""
     import pandas as pd
 
     groups = pd.DataFrame([block]) if isinstance(block, dict) else block
+    for one in (groups, table):
+        one[_GROUP] = _whole(path, one, _GROUP)
     news = [name for name in groups.columns if name == _GROUP or name not in table.columns]
     if groups[_GROUP].duplicated().any():
         return table
@@ -184,7 +189,7 @@ def _cut_elsewhere(table: "pd.DataFrame", shifts_ang: Floats) -> dict[str, Any]:
 
 
 def _whole(path: Path, table: "pd.DataFrame", name: str) -> NDArray[np.int64]:
-    return gather(path, table, (name,))[:, 0].astype(np.int64)
+    return whole_numbers(path, name, table.get(name, np.zeros(len(table))))
 
 
 def _plain(values: "pd.Series[Any]") -> NDArray[Any]:

@@ -59,7 +59,8 @@ def read_star(path: Path, text_columns: Iterable[str] = ()) -> Blocks:
         blocks: Blocks = starfile.read(path, always_dict=True, parse_as_string=texts)
     except (ValueError, IndexError, KeyError, TypeError) as error:
         linecache.clearcache()
-        raise DataError(f"{path} is not a readable STAR file: {error}; write it again with its program.") from error
+        reason = (str(error).splitlines() or ["it ends too early"])[0].rpartition("C error: ")[2].rstrip(". ")
+        raise DataError(f"{path} is not a readable STAR file: {reason}; write it again with its program.") from error
     blocks = {name: block for name, block in blocks.items() if block is not None}
     if not blocks:
         raise DataError(f"{path} is not a STAR file: it has no data_ block; give one that has.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import numbers
+from napari_tomoflow.io.columns import numbers, scores, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told
 from napari_tomoflow.io.particle_formats.numbering import score_of
@@ -40,7 +40,7 @@ def read_copick(path: Path, told: Told) -> ParticleSet:
     names = np.full(len(points), name)
     features: dict[str, NDArray[Any]] = {
         "species": np.full(len(points), str(picks.get("pickable_object_name", ""))),
-        "instance_id": np.array([int(point.get("instance_id") or 0) for point in points], np.int64),
+        "instance_id": whole_numbers(path, "instance_id", [point.get("instance_id") or 0 for point in points]),
     }
     features |= {key: np.full(len(points), str(picks[key])) for key in _OF_ALL if picks.get(key) is not None}
     features |= _further(points)
@@ -49,7 +49,7 @@ def read_copick(path: Path, told: Told) -> ParticleSet:
         centers_ang_zyx=spoken.centers(path, positions + transforms[:, :3, 3], names),
         quaternions_xyzw=poses.quaternions_from_matrices(transforms[:, :3, :3]),
         tomogram=names,
-        score=score_of(np.array([np.nan if point.get("score") is None else float(point["score"]) for point in points])),
+        score=score_of(scores(path, "score", [point.get("score") for point in points])),
         features=features,
     )
 
@@ -114,7 +114,9 @@ def _transforms(path: Path, points: list[dict[str, Any]]) -> Floats:
         transforms = np.stack(given) if given else np.zeros((0, 4, 4))
         turns = transforms.reshape(-1, 4, 4)[:, :3, :3]
     except (ValueError, TypeError):
-        raise DataError(f"{path}: a transformation is not made of 4 × 4 numbers; mend that point.") from None
+        turns = transforms = np.array(np.nan)
+    if not np.all(np.isfinite(transforms)):
+        raise DataError(f"{path}: a transformation is not made of 4 × 4 numbers; mend that point.")
     gap = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2), initial=0.0)
     wrong = ~(gap < _NOT_A_ROTATION) | ~(np.linalg.det(turns) > 0)
     if wrong.any():

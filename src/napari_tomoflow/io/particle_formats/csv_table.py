@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import numbers
+from napari_tomoflow.io.columns import numbers, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit
 from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat, head_of
@@ -30,6 +30,7 @@ _TEXT = ("tomogram", "species")
 _OURS = ("x_ang", "y_ang", "z_ang")
 _ANGLES_DEG = ("rot_deg", "tilt_deg", "psi_deg")
 _SAID_TWICE = " (file)"
+_INT64_DIGITS = 19
 
 _POSITIONS: Sequence[tuple[tuple[str, str, str], Unit | None]] = (
     (_OURS, "ang"),
@@ -79,7 +80,7 @@ def read_csv(path: Path, told: Told) -> ParticleSet:
     whole = {
         field: own[name] for field, name in (("ids", "id"), ("class_ids", "class"), ("half", "half")) if name in own
     }
-    given |= {field: numbers(path, {field: column})[:, 0].astype(np.int64) for field, column in whole.items()}
+    given |= {field: whole_numbers(path, field, column) for field, column in whole.items()}
     if "score" in own:
         given["score"] = np.array([_number(word) for word in own["score"]])
     named = np.asarray(own.get("tomogram", np.full(len(values), told.one_name(path))), np.str_)
@@ -178,7 +179,7 @@ def _plain(name: str, words: list[str]) -> NDArray[Any]:
     values = np.array([_number(word) for word in words])
     if any(math.isnan(value) and word.lower() not in ("nan", "") for value, word in zip(values, words, strict=True)):
         return np.array(words, np.str_)
-    whole = all(word.lstrip("+-").isdigit() for word in words)
+    whole = all(len(word) < _INT64_DIGITS and word.lstrip("+-").isdigit() for word in words)
     return values.astype(np.int64) if whole else values
 
 

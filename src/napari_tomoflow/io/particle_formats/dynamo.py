@@ -11,7 +11,7 @@ from dynamotable.utils import COLUMN_NAMES
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import numbers
+from napari_tomoflow.io.columns import numbers, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Floats, Told
 from napari_tomoflow.io.particle_formats.numbering import (
@@ -44,7 +44,7 @@ def read_dynamo(path: Path, told: Told) -> ParticleSet:
     """
     rows, imaginary = _rows(path)
     table = {_name(column): rows[:, column] for column in range(rows.shape[1])}
-    names = named(path, numbers(path, {"tomo": table["tomo"]})[:, 0], told)
+    names = named(path, whole_numbers(path, "tomo", table["tomo"]), told)
     positions = numbers(path, {name: table[name] for name in (*_AXES, *_SHIFTS)})
     angles_deg = numbers(path, {name: table[name] for name in _ANGLES})
     features = {name: values for name, values in table.items() if name not in _OWN}
@@ -53,7 +53,7 @@ def read_dynamo(path: Path, told: Told) -> ParticleSet:
         centers_ang_zyx=told.centers(path, positions[:, :3] + positions[:, 3:] - 1, names),
         quaternions_xyzw=poses.quaternions_from_matrices(poses.matrices_from_dynamo(angles_deg)),
         tomogram=names,
-        class_ids=numbers(path, {"class": table["class"]})[:, 0].astype(np.int64),
+        class_ids=whole_numbers(path, "class", table["class"]),
         score=score_of(table["cc"]),
         quality={"warnings": warnings},
         **unique_ids(features, "tag"),

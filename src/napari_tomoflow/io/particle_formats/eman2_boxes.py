@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.io.columns import numbers
+from napari_tomoflow.io.columns import numbers, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.particle_formats.frame import Told
 from napari_tomoflow.io.particle_formats.numbering import score_of
@@ -40,9 +40,9 @@ def read_eman2_boxes(path: Path, told: Told) -> ParticleSet:
         raise DataError(f"{path} holds no boxes of three dimensions; pick particles in EMAN2 first.")
     rows = [[*box[:6], *[0, _BY_HAND, 0.0, 0][len(box) - 2 : 4]] for box in boxes]
     positions = numbers(path, {axis: [row[place] for row in rows] for place, axis in enumerate("xyz")})
-    class_ids = numbers(path, {"set": [row[5] for row in rows]})[:, 0].astype(np.int64)
+    class_ids = whole_numbers(path, "set", [row[5] for row in rows])
     name = told.one_name(path, _SUFFIX)
-    sets = {int(number): about for number, about in dict(info.get(_SETS) or {}).items()}
+    sets = _named_sets(path, info.get(_SETS) or {})
     return ParticleSet(
         centers_ang_zyx=_centers(path, info, positions, np.full(len(rows), name), told),
         tomogram=np.array(name),
@@ -51,7 +51,7 @@ def read_eman2_boxes(path: Path, told: Told) -> ParticleSet:
         features={
             "species": np.array([sets.get(number, {}).get("name", "") for number in class_ids], np.str_),
             "method": np.array([str(row[3]) for row in rows], np.str_),
-            "boxsize": np.array([float(sets.get(number, {}).get("boxsize", _BOX_PX)) for number in class_ids]),
+            "boxsize": numbers(path, {"boxsize": [sets.get(n, {}).get("boxsize", _BOX_PX) for n in class_ids]})[:, 0],
         },
     )
 
@@ -98,6 +98,15 @@ def _centers(path: Path, info: dict[str, Any], positions: Any, names: Any, told:
         raise DataError(f"{path}: {_PIXEL} is {pixel_ang:g}; mend it to the pixel size of the unbinned images.")
     origin = told.frame(str(names[0]) if len(names) else "").origin_ang_zyx
     return np.asarray(positions[:, ::-1] * pixel_ang + origin, np.float64)
+
+
+def _named_sets(path: Path, listed: Any) -> dict[int, dict[str, Any]]:
+    """Return what is said of each set, by its number."""
+    if not isinstance(listed, dict) or not all(
+        str(number).isdigit() and isinstance(about, dict) for number, about in listed.items()
+    ):
+        raise DataError(f"{path}: {_SETS} does not say a name and a box for each number; mend or delete it.")
+    return {int(number): about for number, about in listed.items()}
 
 
 def _sets(class_ids: NDArray[np.int64], species: NDArray[np.str_]) -> tuple[NDArray[np.int64], list[str]]:

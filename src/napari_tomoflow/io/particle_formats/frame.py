@@ -145,6 +145,8 @@ class Told:
         positions = np.asarray(position_px_xyz, np.float64).reshape(-1, 3)
         said = self.pixel_ang if self.pixel_ang is not None else pixel_ang
         pixels = None if said is None else np.broadcast_to(np.asarray(said, np.float64), len(positions))
+        if pixels is not None and not np.all(np.isfinite(pixels) & (pixels > 0)):
+            raise DataError(f"{path} says that a pixel measures {pixels.min():g} to {pixels.max():g} Å; mend that.")
         centers = np.empty_like(positions)
         for name in np.unique(names):
             rows = names == name

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import numbers
+from napari_tomoflow.io.columns import numbers, scores, whole_numbers
 from napari_tomoflow.io.em import EM_SUFFIX, read_em, write_em
 from napari_tomoflow.io.particle_formats.frame import Floats, Told
 from napari_tomoflow.io.particle_formats.numbering import (
@@ -128,17 +128,16 @@ def _particles(
     lacking = [name for name in (*pose, tomogram, "class", "score") if name not in columns]
     if lacking:
         raise DataError(f"{path} is no motive list: it has no column {lacking[0]}; write it again with its program.")
-    values = numbers(path, {name: columns[name] for name in (*pose, tomogram, "class")})
-    scores = np.asarray(columns["score"], np.float64)
+    values = numbers(path, {name: columns[name] for name in pose})
     features = {name: column for name, column in columns.items() if name not in {*pose, tomogram, "class", "score"}}
-    names = named(path, values[:, 9], told)
+    names = named(path, whole_numbers(path, tomogram, columns[tomogram]), told)
     return ParticleSet(
         centers_ang_zyx=told.centers(path, values[:, :3] + values[:, 3:6] - 1, names),
         quaternions_xyzw=poses.quaternions_from_matrices(poses.matrices_from_stopgap(values[:, 6:9])),
         tomogram=names,
-        class_ids=values[:, 10].astype(np.int64),
+        class_ids=whole_numbers(path, "class", columns["class"]),
         half=half,
-        score=score_of(scores),
+        score=score_of(scores(path, "score", columns["score"])),
         **unique_ids(features, ids),
         features=features,
     )

@@ -17,19 +17,21 @@ from napari_tomoflow.io.volumes import VOLUME_SUFFIXES
 
 Ints = NDArray[np.int64]
 
+_LARGEST_ID = 2**53
+
 MAP_SUFFIX = ".doc"
 _DYNAMO_TABLE = ".tbl"
 _DYNAMOS_OWN = "indices_column20.doc"
 _LAST_DIGITS = re.compile(r"(\d+)\D*$")
 
 
-def named(path: Path, tomogram_numbers: Floats, told: Told) -> Names:
+def named(path: Path, tomogram_numbers: Ints, told: Told) -> Names:
     """Name the tomograms of a table by the list beside it (``NAME.doc``), else by their numbers.
 
     A table about one tomogram that no list names takes the name the person gives.
     """
     known = _read_map(path)
-    distinct = np.unique(tomogram_numbers).astype(np.int64)
+    distinct = np.unique(tomogram_numbers)
     if told.tomogram and len(distinct) == 1 and int(distinct[0]) not in known:
         known = {int(distinct[0]): told.tomogram}
     return np.array([known.get(int(number), str(int(number))) for number in tomogram_numbers], dtype=np.str_)
@@ -59,7 +61,9 @@ def write_names(path: Path, particles: ParticleSet, tomogram_numbers: Ints) -> N
 def unique_ids(features: dict[str, NDArray[Any]], column: str) -> dict[str, Any]:
     """Take the column that numbers particles as their ids, if it does so uniquely; it stays a feature otherwise."""
     values = features.get(column)
-    if values is None or len(np.unique(values)) != len(values) or not np.array_equal(values, np.rint(values)):
+    if values is None or values.dtype.kind not in "iuf" or len(np.unique(values)) != len(values):
+        return {}
+    if not np.all((np.abs(values) < _LARGEST_ID) & (values == np.rint(values))):
         return {}
     return {"ids": features.pop(column).astype(np.int64)}
 

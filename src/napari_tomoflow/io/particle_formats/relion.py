@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.io.columns import column_if_any, numbers
+from napari_tomoflow.io.columns import column_if_any
 from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told
 from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat
 from napari_tomoflow.io.particles import (
@@ -44,7 +44,7 @@ def read_relion5(path: Path, told: Told) -> ParticleSet:
     DataError
         The table is damaged.
     """
-    table = table_with_optics(path, CENTERS[0])
+    table = table_with_optics(path, CENTERS)
     particles = particles_from_table(path, table, gather(path, table, CENTERS), gather(path, table, ORIGINS))
     return particles if "rlnTomoName" in table.columns else particles.replace(tomogram=told.one_name(path))
 
@@ -57,10 +57,8 @@ def read_relion_corner(path: Path, told: Told) -> ParticleSet:
     DataError
         The table is damaged, or the tomogram is not known.
     """
-    table = table_with_optics(path, COORDINATES[0])
-    if COORDINATES[2] not in table.columns:
-        numbers(path, {COORDINATES[2]: np.full(len(table), np.nan)})
-    positions = numbers(path, {name: table[name] for name in COORDINATES})
+    table = table_with_optics(path, COORDINATES)
+    positions = gather(path, table, COORDINATES)
     names = _names(path, table, told)
     pixel_ang = _pixel_ang(table)
     origins = gather(path, table, ORIGINS)
@@ -94,11 +92,12 @@ def write_relion4(path: Path, particles: ParticleSet, told: Told) -> list[str]:
 
 
 def _names(path: Path, table: "pd.DataFrame", told: Told) -> Names:
-    """Name the tomograms: RELION 4 names them, RELION 3 gives their files."""
+    """Name the tomograms: RELION 4 names them, RELION 3 gives their files, of which a single one may be named."""
     if "rlnTomoName" in table.columns:
         return np.array(table["rlnTomoName"], dtype=np.str_)
-    if "rlnMicrographName" in table.columns and not told.tomogram:
-        return np.array([Path(str(name)).stem for name in table["rlnMicrographName"]], dtype=np.str_)
+    files = list(table["rlnMicrographName"]) if "rlnMicrographName" in table.columns else []
+    if len(set(files)) > 1 or (files and not told.tomogram):
+        return np.array([Path(str(file)).stem for file in files], dtype=np.str_)
     return np.full(len(table), told.one_name(path))
 
 
