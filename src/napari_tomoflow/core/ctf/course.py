@@ -1,6 +1,7 @@
 """The order in which a series is fitted: from the low tilts outward, and from what is coarse to what is fine."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,11 @@ from napari_tomoflow.core.ctf.hand import HandVerdict, judge_hand, likelier_sign
 from napari_tomoflow.core.ctf.joint import JointFit, Settled
 from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.phase import PhaseFit, find_phase
-from napari_tomoflow.core.ctf.search import search
+from napari_tomoflow.core.ctf.plate import search_plate
+from napari_tomoflow.core.ctf.search import Start, search
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.report import Report, part
+from napari_tomoflow.core.report import Report, part, watched
 
 Floats = NDArray[np.float64]
 
@@ -66,56 +68,59 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
         What the series says; decides only when asked to.
     report : Report
     """
-    fit, settled, phase = _best_begun(measured, params, report)
+    begin = part(report, 0, 2)
+    if params.phase == "fit":
+        start, rival = search_plate(measured, params, begin)
+        fit, settled = _begin(measured, start, params)
+    else:
+        fit, settled = _best_begun(measured, params, begin)
     sign = declared_hand if params.hand == "declared" else likelier_sign(fit, settled)
     settled = fit.settle(settled.model.replace(gradient=float(sign)))
-    last = part(report, 2, 3)
-    for turn in range(_ROUNDS):
-        last(turn, _ROUNDS + 1, "Fitting all tilts together")
-        fit.refresh(settled.model, _anchors(fit))
-        settled = fit.settle(settled.model)
-        for _ in range(_STEPS):
-            settled = fit.improve(settled)
-        if params.phase == "fit":
-            settled, phase = find_phase(fit, settled)
-    last(_ROUNDS, _ROUNDS + 1, "Deciding the hand")
+    refine = partial(_refine, fit)
+    last = part(report, 1, 2)
+    settled, phase = refine(settled, part(last, 0, 3)), None
+    if params.phase == "fit":
+        settled, phase = find_phase(fit, settled, refine, rival, part(last, 1, 3))
+    last(2, 3, "Deciding the hand")
     hand = judge_hand(fit, settled)
     known = 1.0 / np.sqrt(fit.defocus_sd_ang**-2.0 / _TEMPER + settled.expected_sd_ang**-2.0)
     last(1, 1, "Fitted")
     return Course(settled, fit.heights, known, hand, phase)
 
 
-def _best_begun(
-    measured: SeriesSpectra, params: CtfParams, report: Report
-) -> tuple[JointFit, Settled, PhaseFit | None]:
+def _best_begun(measured: SeriesSpectra, params: CtfParams, report: Report) -> tuple[JointFit, Settled]:
     """Settle the low tilts from every likely start, and go on with the likeliest unless another reaches farther."""
-    starts = search(measured, params, part(report, 0, 3))
     best, best_reach = None, -np.inf
-    for place, start in enumerate(starts):
-        fit = JointFit(measured, start, params)
-        begun = (fit, *_begin(fit, measured, params, part(part(report, 1, 3), place, len(starts))))
-        reach = _reach(measured, fit, begun[1])
+    for start in watched(search(measured, params, part(report, 0, 2)), part(report, 1, 2), "Fitting the low tilts"):
+        fit, settled = _begin(measured, start, params)
+        reach = _reach(measured, fit, settled)
         if best is None or reach > best_reach + _REACHES_FARTHER:
-            best, best_reach = begun, reach
+            best, best_reach = (fit, settled), reach
     if best is None:
         raise DataError("No defocus could be tried; widen defocus_min_um to defocus_max_um.")
     return best
 
 
-def _begin(
-    fit: JointFit, measured: SeriesSpectra, params: CtfParams, report: Report
-) -> tuple[Settled, PhaseFit | None]:
+def _begin(measured: SeriesSpectra, start: Start, params: CtfParams) -> tuple[JointFit, Settled]:
     """Settle the low tilts, whose tiles all have nearly one defocus, and predict the others."""
-    low = _low(measured)
-    model, phase = fit.start, None
-    for turn in range(_EARLY_ROUNDS):
-        report(turn, _EARLY_ROUNDS, "Fitting the low tilts")
+    fit, low = JointFit(measured, start, params), _low(measured)
+    model = fit.start
+    for _ in range(_EARLY_ROUNDS):
         fit.refresh(model, low)
         settled = fit.settle(model, _OUTWARD_DEG)
-        if params.phase == "fit":
-            settled, phase = find_phase(fit, settled, _OUTWARD_DEG)
         model = settled.model
-    return settled, phase
+    return fit, settled
+
+
+def _refine(fit: JointFit, settled: Settled, report: Report) -> Settled:
+    """Measure the rings and settle the tilts in turns."""
+    for _ in watched(range(_ROUNDS), report, "Fitting all tilts together"):
+        fit.refresh(settled.model, _anchors(fit))
+        settled = fit.settle(settled.model)
+        for _ in range(_STEPS):
+            settled = fit.improve(settled)
+    fit.refresh(settled.model, _anchors(fit))
+    return fit.settle(settled.model)
 
 
 def _reach(measured: SeriesSpectra, fit: JointFit, settled: Settled) -> float:

@@ -24,6 +24,9 @@ Reals = NDArray[np.float32]
 _FINEST_STRUCTURE_ANG = 250.0
 """Size of the objects whose form shows in the rings: structure does not change within 1 / this."""
 
+_FORM_INV_ANG, _SMOOTHER_INV_ANG, _SMOOTHEST = 1 / 25, 0.015, 5.0
+"""Beyond a molecule's and a membrane's form structure changes ever more slowly, up to so many times."""
+
 _EXPOSURES_E_ANG2 = np.array([-30, -20, -12, -6, 0, 6, 12, 20, 30, 45, 60, 80, 100, 130, 170, 220, 300], np.float64)
 _FAINTEST = 1e-3
 """Size given to a tilt that shows no rings, so that it may show some in the next round."""
@@ -51,6 +54,7 @@ class RingHeights:
         # What a structure of 1 gives in each tilt, unfaded: the background is noise at the fine end only.
         self._unfaded: Floats = background[:, -1:] / background
         self._relative = self._unfaded
+        self._bends = _bends(k)
 
     def measure(self, model: CtfModel, anchors: NDArray[np.bool_]) -> Floats:
         """Estimate the ring heights of all tilts, float64[N, K], the structure from the anchors alone.
@@ -85,11 +89,8 @@ class RingHeights:
         seen = sum(fading[i] * sums[i][0] for i in np.flatnonzero(anchors)) * counts
         outer = sum(np.outer(fading[i], fading[i]) * sums[i][1] for i in np.flatnonzero(anchors))
         normal = outer * self._measured.smooth.weighted_projection
-        period = len(counts) / (self._measured.plan.k_inv_ang[-1] - self._measured.plan.k_inv_ang[0])
-        rings_wide = period / _FINEST_STRUCTURE_ANG
-        bends = np.diff(np.eye(len(counts)), 2, axis=0)
-        stiffness = float(np.median(np.diag(normal))) * max(rings_wide / (2 * np.pi), 0.5) ** 4
-        solved = np.linalg.lstsq(normal + stiffness * bends.T @ bends, seen, rcond=1e-9)[0]
+        stiffness = float(np.median(np.diag(normal))) * self._bends.T @ self._bends
+        solved = np.linalg.lstsq(normal + stiffness, seen, rcond=1e-9)[0]
         return np.asarray(np.maximum(solved, 0.0))
 
     def _fading(self, tilt: int, sums: list[tuple[Floats, Floats]], structure: Floats) -> Floats:
@@ -107,3 +108,12 @@ class RingHeights:
         best = int(np.argmax(sizes * seen))
         size = max(float(sizes[best]), _FAINTEST)
         return np.asarray(size * self._fadings[best] * self._unfaded[tilt])
+
+
+def _bends(k_inv_ang: Floats) -> Floats:
+    """Return what takes a structure to how much it bends, in units of what is allowed: float64[K - 2, K]."""
+    rings_per_inv_ang = len(k_inv_ang) / (k_inv_ang[-1] - k_inv_ang[0])
+    rings_wide = rings_per_inv_ang / _FINEST_STRUCTURE_ANG / (2 * np.pi)
+    wider = np.clip(np.exp((k_inv_ang[1:-1] - _FORM_INV_ANG) / _SMOOTHER_INV_ANG), 1.0, _SMOOTHEST)
+    bends = np.diff(np.eye(len(k_inv_ang)), 2, axis=0)
+    return np.asarray(bends * (max(rings_wide, 0.5) * wider[:, None]) ** 2)

@@ -91,7 +91,7 @@ class JointFit:
         phases = self._measured.geometry.over_time(model.phase_rad)
         likelihoods = [one.log_likelihood(float(phase)) for one, phase in zip(profiles, phases, strict=True)]
         near = np.abs(self._measured.tilt_deg) <= max(within_deg, float(np.abs(self._measured.tilt_deg).min()))
-        alone = [_peak(one.defocus_ang, value) for one, value in zip(profiles, likelihoods, strict=True)]
+        alone = [peak(one.defocus_ang, value) for one, value in zip(profiles, likelihoods, strict=True)]
         gain = np.array([height for _, height in alone])
         sure = near & (gain > SURE_GAIN)
         if not sure.any():
@@ -104,13 +104,26 @@ class JointFit:
             peaks = []
             for i, (one, value) in enumerate(zip(profiles, likelihoods, strict=True)):
                 prior = self._log_prior(one.defocus_ang, mean[i], variance[i])
-                peaks.append(_peak(one.defocus_ang, prior + (value if near[i] else 0.0)))
+                peaks.append(peak(one.defocus_ang, prior + (value if near[i] else 0.0)))
             defocus_ang = np.array([place for place, _ in peaks])
             heights = [height for _, height in peaks]
         own = [np.interp(d, one.defocus_ang, v) for d, one, v in zip(defocus_ang, profiles, likelihoods, strict=True)]
         return Settled(
             model.replace(defocus_ang=defocus_ang), np.array(own), mean, np.sqrt(variance), float(np.sum(heights))
         )
+
+    def evidence(self, settled: Settled) -> float:
+        """Return the log-likelihood of all tilts, that of the heights under which they settled included.
+
+        `Settled.total` compares models under the same heights; this compares each under heights of its own.
+        """
+        counts, smooth = self._measured.plan.counts, self._measured.smooth
+        total = settled.total
+        for spectra, heights in zip(self._measured.spectra, self.heights, strict=True):
+            level = np.asarray(smooth.without(heights), np.float64)
+            seen = spectra.excess[spectra.used]
+            total += float(np.sum(counts * (seen.sum(axis=(0, 1)) * level - 0.5 * seen[..., 0].size * level**2)))
+        return total
 
     def improve(self, settled: Settled) -> Settled:
         """Take a Gauss-Newton step in what all tilts share, and settle the tilts again."""
@@ -182,7 +195,7 @@ def _moved(model: CtfModel, step: Floats, params: CtfParams) -> CtfModel:
     )
 
 
-def _peak(x: Floats, y: Floats) -> tuple[float, float]:
+def peak(x: Floats, y: Floats) -> tuple[float, float]:
     """Return place and height of the highest value, between samples by a parabola."""
     top = int(np.argmax(y))
     if not 0 < top < len(y) - 1:

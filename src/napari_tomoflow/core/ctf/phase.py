@@ -1,21 +1,29 @@
-"""The phase shift of a phase plate, found together with the defocus it hides behind."""
+"""The phase shift of a phase plate, found together with the defocus it hides behind.
 
+Under one set of ring heights every answer looks best that the heights were measured with. So for each trial
+phase defocus, heights and what tilts share are found anew, and what all of that explains is compared.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.ctf.joint import JointFit, Settled
+from napari_tomoflow.core.ctf.plate import Rival
+from napari_tomoflow.core.report import Report, part
 
 Floats = NDArray[np.float64]
 
-_COARSE_DEG, _FINE_DEG = 6.0, 1.5
-_WIDEST_CHANGE_DEG = 24.0
-_SAME_RING_DEG = 30.0
-"""Phases farther apart than this are two answers, not one."""
+_STEP_DEG = 4.0
+_MOST = 9
+"""Trial phases."""
 
-_TEMPER = 5.0
-"""By how much log-likelihoods overrate themselves: neighbouring tilts and rings are not independent."""
+_TEMPER = 25.0
+"""By how much log-likelihoods overrate themselves here: all tilts share the structure, and its speckle."""
+
+Refine = Callable[[Settled, Report], Settled]
 
 
 @dataclass(frozen=True)
@@ -26,53 +34,54 @@ class PhaseFit:
     ----------
     error_deg : float
         Standard error.
-    rival_deg : float
-        Another phase that explains the series next best.
-    rival_behind : float
-        By how much less, as log-likelihood.
+    rival : Rival
     """
 
     error_deg: float
-    rival_deg: float
-    rival_behind: float
+    rival: Rival
 
 
-def find_phase(fit: JointFit, settled: Settled, within_deg: float = 90.0) -> tuple[Settled, PhaseFit]:
-    """Try every phase shift, then its change over the series; each time all defocus values settle anew."""
+def find_phase(
+    fit: JointFit, settled: Settled, refine: Refine, rival: Rival, report: Report
+) -> tuple[Settled, PhaseFit]:
+    """Walk to the phase that explains the series best, and between the trials around it.
 
-    def at(mean_rad: float, change_rad: float) -> Settled:
-        return fit.settle(settled.model.replace(phase_rad=np.array([mean_rad, change_rad])), within_deg)
+    Parameters
+    ----------
+    fit, settled
+        A series settled at the phase to begin with.
+    refine
+        Finds everything but the phase anew, starting from the values given.
+    rival
+        To be handed on.
+    report
+    """
+    begun, step = float(settled.model.phase_rad[0]), np.deg2rad(_STEP_DEG)
+    trials: dict[int, tuple[float, Settled]] = {}
 
-    change = float(settled.model.phase_rad[1])
-    coarse = np.deg2rad(np.arange(0.0, 180.0, _COARSE_DEG))
-    heights = np.array([at(phase, change).total for phase in coarse])
-    mean = float(coarse[np.argmax(heights)])
-    fine = np.deg2rad(_FINE_DEG) * np.arange(-4, 5)
-    mean += _top(fine, np.array([at(mean + move, change).total for move in fine]))
-    changes = np.deg2rad(np.arange(-_WIDEST_CHANGE_DEG, _WIDEST_CHANGE_DEG + 1, 6.0))
-    # A change is believed only where it explains more than the one parameter it costs.
-    drifts = np.array([at(mean, move).total for move in changes]) - 0.5 * _TEMPER * (changes / np.deg2rad(12.0)) ** 2
-    change = _top(changes, drifts)
-    tops = np.array([at(mean + move, change).total for move in fine])
-    mean += _top(fine, tops)
-    best = at(mean % np.pi, change)
-    apart = np.abs((coarse - mean + np.pi / 2) % np.pi - np.pi / 2)
-    rivals = np.where(apart > np.deg2rad(_SAME_RING_DEG), heights, -np.inf)
-    bend = -np.polyfit(fine, tops, 2)[0] * 2
-    error = np.sqrt(_TEMPER / bend) if bend > 0 else np.pi / 2
-    rival = int(np.argmax(rivals))
-    return best, PhaseFit(
-        error_deg=float(np.rad2deg(min(error, np.pi / 2))),
-        rival_deg=float(np.rad2deg(coarse[rival])),
-        rival_behind=float(heights.max() - rivals[rival]),
-    )
+    def explained(place: int, start: Settled) -> float:
+        if place not in trials:
+            done = refine(_at(fit, start, begun + place * step), part(report, min(len(trials), _MOST), _MOST + 2))
+            trials[place] = (fit.evidence(done), done)
+        return trials[place][0]
+
+    best, top = 0, -np.inf
+    while explained(best, settled) > top and len(trials) < _MOST:
+        top = trials[best][0]
+        best = max((best, best - 1, best + 1), key=lambda place: explained(place, trials[best][1]))
+    around = [trials[place][0] for place in (best - 1, best, best + 1) if place in trials]
+    moved, error_deg = _between(around)
+    answer = _at(fit, trials[best][1], begun + (best + moved) * step)
+    return refine(answer, part(report, _MOST + 1, _MOST + 2)), PhaseFit(error_deg, rival)
 
 
-def _top(x: Floats, y: Floats) -> float:
-    """Return the place of the highest value, between samples by a parabola."""
-    top = int(np.argmax(y))
-    if not 0 < top < len(y) - 1:
-        return float(x[top])
-    bend = y[top - 1] - 2 * y[top] + y[top + 1]
-    shift = 0.5 * (y[top - 1] - y[top + 1]) / bend if bend < 0 else 0.0
-    return float(x[top] + shift * (x[1] - x[0]))
+def _at(fit: JointFit, start: Settled, phase_rad: float) -> Settled:
+    return fit.settle(start.model.replace(phase_rad=np.array([phase_rad, start.model.phase_rad[1]])))
+
+
+def _between(values: list[float]) -> tuple[float, float]:
+    """Return place of the top in steps from the middle, and the standard error in degrees; 90 where there is no top."""
+    bend = values[0] - 2 * values[1] + values[2] if len(values) == 3 else 0.0
+    if bend >= 0:
+        return 0.0, 90.0
+    return 0.5 * (values[0] - values[2]) / bend, float(min(_STEP_DEG * np.sqrt(-_TEMPER / bend), 90.0))

@@ -25,38 +25,35 @@ _AGREE_ANG = 2000.0
 _RIVAL, _APART_ANG, _MOST_STARTS = 0.6, 2000.0, 3
 """In each band as many starts are tried, if their gain is this near the best and they are this far apart."""
 
-_PHASE_STEP_DEG = 10.0
-
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """A first guess: defocus and phase of the low tilts, and heights of the rings."""
+    """A first guess: defocus and phase of the low tilts."""
 
     defocus_ang: float
     phase_rad: float
-    heights: Floats
+
+
+def low_tilts(measured: SeriesSpectra) -> NDArray[np.int64]:
+    """Choose the tilts whose tiles all have nearly one defocus, the lowest first, neither too few nor too many."""
+    by_tilt = np.argsort(np.abs(measured.tilt_deg), kind="stable")
+    n_low = int(np.sum(np.abs(measured.tilt_deg) <= _LOW_TILT_DEG))
+    return by_tilt[: int(np.clip(n_low, _FEWEST_TILTS, _MOST_TILTS))]
 
 
 def search(measured: SeriesSpectra, params: CtfParams, report: Report) -> list[Start]:
-    """Try every defocus, and every phase shift where that is to be found; a few likely starts."""
-    by_tilt = np.argsort(np.abs(measured.tilt_deg), kind="stable")
-    n_low = int(np.sum(np.abs(measured.tilt_deg) <= _LOW_TILT_DEG))
-    low = by_tilt[: int(np.clip(n_low, _FEWEST_TILTS, _MOST_TILTS))]
-    fit_phase = params.phase == "fit"
-    phases_deg = np.arange(0.0, 180.0, _PHASE_STEP_DEG) if fit_phase else np.array([params.phase_deg])
+    """Try every defocus with the phase shift that is given; a few likely starts."""
+    low, phase_rad = low_tilts(measured), float(np.deg2rad(params.phase_deg))
+    k = measured.plan.k_inv_ang
     kept: list[Start] = []
     for done, (fine_ang, coarse_ang) in enumerate(_BANDS_ANG):
         report(done, len(_BANDS_ANG), "Looking for the defocus")
-        k = measured.plan.k_inv_ang
         heights = np.exp(-((k * fine_ang) ** 2)) * (1.0 - np.exp(-((k * coarse_ang) ** 6)) if coarse_ang else 1.0)
         profiles = [_whole_image(measured, int(tilt), heights, params) for tilt in low]
         defocus_ang = profiles[0].defocus_ang
-        found: list[tuple[float, Start]] = []
-        for phase_rad in np.deg2rad(phases_deg):
-            gain = _agreement(profiles, float(phase_rad))
-            peaks = np.flatnonzero(gain >= maximum_filter1d(gain, 2 * _width(defocus_ang, _APART_ANG) + 1))
-            found += [(float(gain[i]), Start(float(defocus_ang[i]), float(phase_rad), heights)) for i in peaks]
-        kept = _distinct(kept, found)
+        gain = _agreement(profiles, phase_rad)
+        peaks = np.flatnonzero(gain >= maximum_filter1d(gain, 2 * _width(defocus_ang, _APART_ANG) + 1))
+        kept = _distinct(kept, [(float(gain[i]), Start(float(defocus_ang[i]), phase_rad)) for i in peaks])
     report(1, 1, "Looking for the defocus")
     return kept
 

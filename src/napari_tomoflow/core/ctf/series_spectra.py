@@ -1,6 +1,6 @@
 """The spectra of all tilts of a series, measured image by image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.ctf.model import Geometry
 from napari_tomoflow.core.ctf.params import CtfParams
-from napari_tomoflow.core.ctf.spectra import SmoothPart, Spectra, tile_spectra
+from napari_tomoflow.core.ctf.spectra import SmoothPart, Spectra, TilePower, tile_power
 from napari_tomoflow.core.ctf.tiles import TilePlan, plan_tiles
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, Optics, TiltSeries
 from napari_tomoflow.core.report import Report, watched
 
 Floats = NDArray[np.float64]
+
+_FINE_END = 7
+"""The finest of so many parts of the spectrum is nearly noise alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +63,22 @@ class SeriesSpectra:
             )
         kept = np.flatnonzero(series.kept if alignment is None else series.kept & alignment.kept)
         plan = plan_tiles(series, params)
-        smooth = SmoothPart(plan)
         found = {
-            int(tilt): tile_spectra(series.image(tilt), plan, smooth)
+            int(tilt): tile_power(series.image(tilt), plan)
             for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}")
         }
-        spectra = {tilt: one for tilt, one in found.items() if one is not None}
-        if not spectra:
+        powers = {tilt: one for tilt, one in found.items() if one is not None}
+        if not powers:
             raise DataError(f"{series.name}: none of its {len(kept)} images in use holds anything; check the stack.")
-        tilts = np.array(list(spectra), np.int64)
+        tilts = np.array(list(powers), np.int64)
+        if params.phase == "fit":
+            plan, smooth, spectra = _one_background(list(powers.values()), plan)
+        else:
+            smooth, spectra = _own_backgrounds(list(powers.values()), plan)
         return cls(
             tilts=tilts,
             tilt_deg=(series.tilt_deg if alignment is None else alignment.tilt_deg)[tilts],
-            spectra=list(spectra.values()),
+            spectra=spectra,
             plan=plan,
             smooth=smooth,
             geometry=Geometry(
@@ -83,8 +89,29 @@ class SeriesSpectra:
                 sin2=plan.sin2,
             ),
             optics=series.optics,
-            empty=tuple(sorted(set(found) - set(spectra))),
+            empty=tuple(sorted(set(found) - set(powers))),
         )
+
+
+def _own_backgrounds(powers: list[TilePower], plan: TilePlan) -> tuple[SmoothPart, list[Spectra]]:
+    """Take off each image's own background."""
+    smooth = SmoothPart(plan)
+    return smooth, [Spectra.of(one, smooth.fit(one.mean), plan, smooth) for one in powers]
+
+
+def _one_background(powers: list[TilePower], plan: TilePlan) -> tuple[TilePlan, SmoothPart, list[Spectra]]:
+    """Take off noise alone, relative to what all images have on average, where rings are few.
+
+    Structure is then most of what is seen, and all tilts see the speckle of one specimen: the more of a ring is
+    structure, the less it is trusted.
+    """
+    fine = slice(-max(1, len(plan.k_inv_ang) // _FINE_END), None)
+    levels = [float(one.mean[fine].mean()) for one in powers]
+    usual = SmoothPart(plan).fit(np.mean([one.mean / level for one, level in zip(powers, levels, strict=True)], axis=0))
+    structure = np.maximum(1.0 - 1.0 / usual, 0.0)
+    plan = replace(plan, counts=plan.counts / (1.0 + len(powers) * structure**2))
+    noise = SmoothPart(plan, usual)
+    return plan, noise, [Spectra.of(one, level * usual, plan, noise) for one, level in zip(powers, levels, strict=True)]
 
 
 def _time(order: NDArray[np.int64]) -> Floats:

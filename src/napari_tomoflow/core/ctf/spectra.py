@@ -4,6 +4,7 @@ Legend: T tiles, A sectors, K rings, J functions of the background.
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import scipy.fft
@@ -32,12 +33,44 @@ class Spectra:
         Power over background, less 1; orthogonal to `smooth`; 0 for tiles that are not used.
     used : bool[T]
     background : float64[K]
-        Power, the mean of all tiles.
+        Power the excess is relative to, the mean of all tiles.
+    power : float64[K]
+        Power itself, the mean of the tiles in use.
     """
 
     excess: Reals
     used: NDArray[np.bool_]
     background: Floats
+    power: Floats
+
+    @classmethod
+    def of(cls, tiles: "TilePower", background: Floats, plan: TilePlan, smooth: "SmoothPart") -> Self:
+        """Take background and smooth part off the power of an image's tiles, each brought to the same level."""
+        relative = (tiles.power / background).astype(np.float32)
+        level = (relative * plan.counts).sum(axis=-1, keepdims=True) / plan.counts.sum()
+        excess = smooth.without(relative / np.where(level > 0, level, 1.0))
+        excess[~tiles.used] = 0.0
+        return cls(np.asarray(excess, np.float32), tiles.used, background, tiles.mean)
+
+
+@dataclass(frozen=True, eq=False)
+class TilePower:
+    """The power spectra of an image's tiles.
+
+    Attributes
+    ----------
+    power : float32[T, A, K]
+    used : bool[T]
+        Tiles whose spread is that of most.
+    """
+
+    power: Reals
+    used: NDArray[np.bool_]
+
+    @property
+    def mean(self) -> Floats:
+        """Mean of the tiles in use, float64[K]."""
+        return np.asarray(self.power[self.used].mean(axis=(0, 1), dtype=np.float64))
 
 
 class SmoothPart:
@@ -46,6 +79,9 @@ class SmoothPart:
     Parameters
     ----------
     plan : TilePlan
+    background : float64[K], optional
+        Where rings are so few that a smooth background could be taken for them, or they for it: what the
+        spectra are relative to. Noise alone then counts as smooth, a line over k².
 
     Attributes
     ----------
@@ -53,14 +89,17 @@ class SmoothPart:
         Σ w x y of two spectra without their smooth parts is x · this · y.
     """
 
-    def __init__(self, plan: TilePlan) -> None:
+    def __init__(self, plan: TilePlan, background: Floats | None = None) -> None:
         k = plan.k_inv_ang
         scaled = 2 * (k - k[0]) / (k[-1] - k[0]) - 1
         # In log k the steep fall at the low end is nearly straight.
         log_scaled = 2 * np.log(k / k[0]) / np.log(k[-1] / k[0]) - 1
         self._weights = np.maximum(plan.counts, 1e-9)
         self._basis = np.polynomial.chebyshev.chebvander(log_scaled, _BACKGROUND_DEGREE)
-        leftover = np.polynomial.chebyshev.chebvander(scaled, _LEFTOVER_DEGREE)
+        if background is None:
+            leftover = np.polynomial.chebyshev.chebvander(scaled, _LEFTOVER_DEGREE)
+        else:
+            leftover = np.stack([np.ones_like(k), (k / k[-1]) ** 2], axis=1) / background[:, None]
         whitened = np.linalg.qr(leftover * np.sqrt(self._weights)[:, None])[0]
         self._from = whitened * np.sqrt(self._weights)[:, None]
         self.weighted_projection: Floats = np.diag(self._weights) - self._from @ self._from.T
@@ -77,21 +116,21 @@ class SmoothPart:
         smooth: Floats = np.exp(basis @ beta)
         return smooth
 
-    def without(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+    def without(self, values: NDArray[np.inexact]) -> NDArray[Any]:
         """Take the smooth part off spectra [..., K] or templates, real or complex."""
         from_k, to_k = self._from.astype(values.real.dtype), self._to.astype(values.real.dtype)
-        rest: NDArray[np.floating] = values - (values @ from_k) @ to_k.T
+        rest: NDArray[Any] = values - (values @ from_k) @ to_k.T
         return rest
 
 
-def tile_spectra(image_yx: Reals, plan: TilePlan, smooth: SmoothPart) -> Spectra | None:
-    """Measure the spectra of an image's tiles; None for an image that holds nothing."""
+def tile_power(image_yx: Reals, plan: TilePlan) -> TilePower | None:
+    """Measure the power spectra of an image's tiles; None for an image that holds nothing."""
     mean, sd = float(image_yx.mean()), float(image_yx.std())
     if not np.isfinite(sd) or sd <= 1e-6 * max(abs(mean), 1e-30):
         return None
     image_yx = np.clip(image_yx, mean - _SPIKE_SD * sd, mean + _SPIKE_SD * sd)
     n_sectors, n_rings = plan.shape_ak
-    power = np.zeros((plan.n_tiles, n_sectors, n_rings))
+    power = np.zeros((plan.n_tiles, n_sectors, n_rings), np.float32)
     spread = np.zeros(plan.n_tiles)
     per_cell = np.maximum(np.bincount(plan.cells, minlength=n_sectors * n_rings), 1)
     window = np.hanning(plan.size_px + 1)[:-1].astype(np.float32)
@@ -104,11 +143,4 @@ def tile_spectra(image_yx: Reals, plan: TilePlan, smooth: SmoothPart) -> Spectra
         power[tile] = (summed / per_cell).reshape(n_sectors, n_rings)
     usual = float(np.median(spread))
     used = (spread > usual / _ODD_TILE) & (spread < usual * _ODD_TILE)
-    if not used.any():
-        return None
-    background = smooth.fit(power[used].mean(axis=(0, 1)))
-    relative = power / background
-    level = (relative * plan.counts).sum(axis=-1, keepdims=True) / plan.counts.sum()
-    excess = smooth.without((relative / np.where(level > 0, level, 1.0) - 1.0).astype(np.float32))
-    excess[~used] = 0.0
-    return Spectra(excess=np.asarray(excess, np.float32), used=used, background=background)
+    return TilePower(power, used) if used.any() else None

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.ctf.course import Course
-from napari_tomoflow.core.ctf.curves import BEYOND_FORM_INV_ANG, Curve, curve_of
+from napari_tomoflow.core.ctf.curves import Curve, curve_of
 from napari_tomoflow.core.ctf.joint import SURE_GAIN
 from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries
-from napari_tomoflow.core.ops.ctf import gamma_rad
 
 Floats = NDArray[np.float64]
 
@@ -101,10 +100,10 @@ def _doubtful(
         warnings.append("No tilt shows rings: this CTF is not to be trusted.")
     elif flagged:
         warnings.append(f"Tilts {', '.join(flagged)} have no defocus of their own that could be trusted.")
-    return flagged, warnings + _phase_warnings(ctf, measured, course)
+    return flagged, warnings + _phase_warnings(course)
 
 
-def _phase_warnings(ctf: CtfSeries, measured: SeriesSpectra, course: Course) -> list[str]:
+def _phase_warnings(course: Course) -> list[str]:
     """Say when a phase shift that was fitted cannot be told from a change of defocus."""
     phase = course.phase
     if phase is None:
@@ -112,15 +111,9 @@ def _phase_warnings(ctf: CtfSeries, measured: SeriesSpectra, course: Course) -> 
     warnings = []
     if phase.error_deg > _PHASE_KNOWN_DEG:
         warnings.append(f"The phase shift is known to {phase.error_deg:.0f}° only; do not trust it.")
-    if phase.rival_behind < _RIVAL_FAR_BEHIND:
-        warnings.append(f"A phase shift of {phase.rival_deg:.0f}° explains the series nearly as well; do not trust it.")
-    k = measured.plan.k_inv_ang
-    ends = np.array([max(BEYOND_FORM_INV_ANG, k[0]), k[-1]])
-    n_rings = float(np.diff(gamma_rad(ends, float(np.median(ctf.defocus_ang)), ctf.optics))[0] / np.pi)
-    if n_rings < _FEWEST_RINGS:
+    if phase.rival.behind < _RIVAL_FAR_BEHIND:
         warnings.append(
-            f"Only {n_rings:.1f} rings lie between {1 / ends[0]:.0f} and {1 / ends[1]:.1f} Å, too few to tell the "
-            "phase shift from the defocus; do not trust either, or give images that are less binned."
+            f"A phase shift of {phase.rival.phase_deg:.0f}° explains the series nearly as well; do not trust it."
         )
     return warnings
 
