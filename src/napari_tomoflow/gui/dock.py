@@ -20,10 +20,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment
+from napari_tomoflow.core.model import Alignment, CtfSeries
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.canvas import attend
+from napari_tomoflow.gui.ctf_inspector.inspector import open_ctf_inspector
 from napari_tomoflow.gui.inspector.inspector import open_inspector
 from napari_tomoflow.gui.opening import open_result
 from napari_tomoflow.gui.project_table import ProjectTable, bold, describe_fully
@@ -100,8 +101,11 @@ class TomoflowDock(QWidget):
             return
         job = self.project.table()[series][stage].job
         try:
-            if Alignment.__name__ in self.project.job(job).items[series].outputs:
+            outputs = self.project.job(job).items[series].outputs
+            if Alignment.__name__ in outputs:
                 open_inspector(self.viewer, self.project, series, job)
+            elif CtfSeries.__name__ in outputs:
+                open_ctf_inspector(self.viewer, self.project, series, job)
             else:
                 open_result(self.viewer, self.project, series, job)
         except TomoflowError as error:

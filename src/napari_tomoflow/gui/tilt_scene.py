@@ -96,6 +96,8 @@ class TiltScene:
         return int(self.order[np.clip(rank, 0, len(self.order) - 1)])
 
     def _follow_slider(self, event: Any = None) -> None:
+        if self.viewer.dims.ndim < 3:
+            return  # the last layer has just been removed
         if self.tilt != self._tilt:
             self._tilt = self.tilt
             self._adapt_contrast()

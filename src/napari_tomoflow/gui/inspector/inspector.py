@@ -4,14 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.alignment.follow import follow
 from napari_tomoflow.core.alignment.mend import resolve
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
-from napari_tomoflow.gui.background import Background
 from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.inspector.controls import KEYS, quality_text
 from napari_tomoflow.gui.inspector.plot import ResidualPlot
@@ -19,13 +16,13 @@ from napari_tomoflow.gui.inspector.preview import Preview, Which, preview_tomogr
 from napari_tomoflow.gui.inspector.scene import Scene
 from napari_tomoflow.gui.inspector.session import Session, State
 from napari_tomoflow.gui.keys import key_button, keys_label
-from napari_tomoflow.project import JobRecord, Project, record_edit
+from napari_tomoflow.gui.tilt_inspector import TiltInspector
+from napari_tomoflow.project import Project
 
 _NOTHING_OPEN = "Double-click an alignment in the Tomoflow dock to open it here."
-_BUSY = "Something is being computed; wait for it or cancel it."
 
 
-class AlignmentInspector(QWidget):
+class AlignmentInspector(TiltInspector):
     """Look at an alignment tilt by tilt, mend it, and save it as an edit.
 
     Parameters
@@ -34,16 +31,12 @@ class AlignmentInspector(QWidget):
         Where the tilts are shown.
     """
 
-    saved = Signal(object)
-    """The `JobRecord` of an edit that was saved."""
+    subject = "alignment"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer, parent)
         self.scene: Scene | None = None
         self.preview = Preview(napari_viewer)
-        self._project: Project | None = None
-        self._of_job = 0
         self._walked = -1
         self._drawn: State | None = None
         self._make_widgets()
@@ -55,7 +48,7 @@ class AlignmentInspector(QWidget):
         """The work on the series that is open."""
         return self.scene.session if self.scene else None
 
-    def open_alignment(self, project: Project, series: str, job: int) -> None:
+    def open_job(self, project: Project, series: str, job: int) -> None:
         """Open the alignment a job made, with the series it was made from.
 
         Raises
@@ -77,7 +70,7 @@ class AlignmentInspector(QWidget):
         scene = self.scene = Scene(self.viewer, Session(series, alignment))
         scene.tilt_shown.connect(self._show_tilt)
         scene.pointed.connect(self.follow)
-        scene.edited.connect(self._take_edit)
+        scene.edited.connect(self.redraw)
         scene.closed.connect(self._note_closed)
         self.destroyed.connect(scene.close)
         keys: dict[str, Callable[[], None]] = {
@@ -87,16 +80,7 @@ class AlignmentInspector(QWidget):
         }  # fmt: skip
         scene.bind_keys(keys)
         self.arrows.setValue(scene.factor)
-        self._take_edit()
-
-    def may_leave(self) -> bool:
-        """Ask whether changes that were not saved may be lost; nothing is asked where there are none."""
-        if self.session is None or not self.session.notes:
-            return True
-        asked = f"Changes to the alignment of {self.session.series.name} are not saved. Drop them?"
-        buttons = QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel
-        answer = QMessageBox.question(self, "Alignment inspector", asked, buttons, QMessageBox.StandardButton.Cancel)
-        return bool(answer == QMessageBox.StandardButton.Discard)
+        self.redraw()
 
     def close_alignment(self) -> None:
         """Take the layers away; changes that were not saved are lost."""
@@ -118,7 +102,7 @@ class AlignmentInspector(QWidget):
         if session is None:
             return
         series, alignment = session.series, session.alignment
-        self._begin(lambda report: follow(series, alignment, tilt, position_ang_yx, report), session.take_landmark)
+        self.begin(lambda report: follow(series, alignment, tilt, position_ang_yx, report), session.take_landmark)
 
     def delete_landmark(self) -> None:
         """Delete the landmarks of the selected measurements."""
@@ -127,13 +111,7 @@ class AlignmentInspector(QWidget):
             return
         for point in np.unique(session.landmarks.point[self.scene.selected]):
             session.delete_point(int(point))
-        self._take_edit()
-
-    def toggle_tilt(self) -> None:
-        """Leave the tilt in view out, or take it in."""
-        if self.session is not None and self.scene is not None and not self.background.is_busy:
-            self.session.toggle_tilt(self.scene.tilt)
-            self._take_edit()
+        self.redraw()
 
     def next_residual(self) -> None:
         """Go to the next largest residual."""
@@ -149,19 +127,7 @@ class AlignmentInspector(QWidget):
         if session is None or session.landmarks is None:
             return
         opened, landmarks, kept = session.opened, session.landmarks, session.alignment.kept
-        self._begin(lambda report: resolve(opened, landmarks, kept, report), session.take_solution)
-
-    def undo(self) -> None:
-        """Take the last change back."""
-        if self.session is not None and not self.background.is_busy:
-            self.session.undo()
-            self._take_edit()
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        if self.session is not None and not self.background.is_busy:
-            self.session.redo()
-            self._take_edit()
+        self.begin(lambda report: resolve(opened, landmarks, kept, report), session.take_solution)
 
     def show_tilts(self) -> None:
         """Leave the preview."""
@@ -184,36 +150,19 @@ class AlignmentInspector(QWidget):
             self.preview.take(which, tomogram)
             self._show_preview(which)
 
-        self._begin(lambda report: preview_tomogram(session.series, alignment, report), take)
+        self.begin(lambda report: preview_tomogram(session.series, alignment, report), take)
 
     def toggle_preview(self) -> None:
         """Show the tomogram after the changes, or the one before if that is in view."""
         self.show_preview("before" if self.preview.shown == "after" else "after")
-
-    def save(self) -> None:
-        """Save the changes as a job of the project."""
-        session, project = self.session, self._project
-        if session is None or project is None or self._obstacle_to_saving():
-            return
-        nouns, note, of_job = session.changed(), "\n".join(session.notes), self._of_job
-        name = session.series.name
-
-        def take(record: JobRecord) -> None:
-            show_info(f"Saved as job {record.number}; later stages take it.")
-            tilt = self.scene.tilt if self.scene else None
-            self.open_alignment(project, name, record.number)
-            if tilt is not None:
-                self._go_to_tilt(tilt)
-            self.saved.emit(record)
-
-        self._begin(lambda report: record_edit(project, name, nouns, note=note, of_job=of_job), take)
 
     def refresh(self) -> None:
         """Bring buttons and texts in step."""
         session = self.session
         is_open, landmarks = session is not None, session.landmarks if session else None
         free = is_open and not self.background.is_busy
-        self.title.setText(self._title())
+        state = " · changed, not solved yet" if session and session.needs_solving else ""
+        self.title.setText(self.title_text(_NOTHING_OPEN, state))
         self.quality.setText(quality_text(session) if session else "")
         has_points = landmarks is not None and len(landmarks.tilt) > 0
         for button in (self.next_button, self.previous_button, self.delete_button, self.arrows):
@@ -224,7 +173,7 @@ class AlignmentInspector(QWidget):
         self.solve_button.setEnabled(free and has_points)
         self.undo_button.setEnabled(free and bool(session and session.notes))
         self.redo_button.setEnabled(free and bool(session and session.can_redo))
-        obstacle = self._obstacle_to_saving()
+        obstacle = self.obstacle_to_saving()
         self.save_button.setEnabled(not obstacle)
         self.save_button.setToolTip(f"<p>{obstacle or 'Save the changes as a job; nothing is overwritten.'}</p>")
         self.last.setText(session.notes[-1] if session and session.notes else "")
@@ -244,24 +193,7 @@ class AlignmentInspector(QWidget):
             place = f"Residual {self._walked + 1} of {len(worst)}: {residual_nm:.2f} nm, landmark {point}"
             self.last.setText(place)
 
-    def _begin(self, work: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
-        """Do something in the background and take what comes of it, unless it was overtaken by other changes."""
-        scene, state = self.scene, self.session.now if self.session else None
-
-        def take_if_still_true(result: Any) -> None:
-            if self.scene is not scene or self.session is None:
-                return
-            if self.session.now is state:
-                take(result)
-                self._take_edit()
-            else:
-                show_error("The alignment was changed meanwhile; do it again.")
-
-        if not self.background.start(work, take_if_still_true):
-            show_error(_BUSY)
-        self.refresh()
-
-    def _take_edit(self) -> None:
+    def redraw(self) -> None:
         """Draw everything as it now is; a preview of what was before the change no longer holds."""
         if self.scene is None or self.session is None:
             return
@@ -305,23 +237,12 @@ class AlignmentInspector(QWidget):
         self.background.cancel()
         self.refresh()
 
-    def _title(self) -> str:
-        session = self.session
-        if session is None:
-            return _NOTHING_OPEN
-        where = f" · job {self._of_job}" if self._of_job else ""
-        state = " · changed, not solved yet" if session.needs_solving else " · changed" if session.notes else ""
-        return f"<b>{session.series.name}</b>{where}{state}"
-
-    def _obstacle_to_saving(self) -> str:
-        session = self.session
-        if session is None or not session.notes:
-            return "Nothing was changed."
-        if self._project is None:
-            return "The alignment was not opened from a project."
-        if self.background.is_busy:
-            return _BUSY
-        return "Solve again first: the geometry is that of other landmarks." if session.needs_solving else ""
+    def obstacle_to_saving(self) -> str:
+        """Say why nothing can be saved now; empty where it can."""
+        obstacle = super().obstacle_to_saving()
+        if obstacle or self.session is None or not self.session.needs_solving:
+            return obstacle
+        return "Solve again first: the geometry is that of other landmarks."
 
     def _mark_shown(self) -> None:
         """Press the button of what is in view."""
@@ -335,8 +256,6 @@ class AlignmentInspector(QWidget):
             label.setWordWrap(True)
         self.plot = ResidualPlot()
         self.plot.tilt_chosen.connect(self._go_to_tilt)
-        self.background = Background()
-        self.background.ended.connect(self.refresh)
         self.tilt_button = key_button("Leave out", self.toggle_tilt, "X", KEYS["X"])
         self.mark_button = key_button("Mark landmark", self.mark, "M", KEYS["M"])
         self.delete_button = key_button("Delete landmark", self.delete_landmark, "Shift-D", KEYS["Shift-D"])
@@ -387,5 +306,5 @@ def open_inspector(viewer: Any, project: Project, series: str, job: int) -> Alig
     """
     inspector = docked(viewer, "Alignment inspector", AlignmentInspector)
     if inspector.may_leave():
-        inspector.open_alignment(project, series, job)
+        inspector.open_job(project, series, job)
     return inspector

@@ -29,8 +29,9 @@ _SIZE_IN_VIEW_PX = 30.0
 
 
 class Scene(TiltScene):
-    """Layers that show a session, and through which it is changed: ``stack``, ``tracks``, ``predicted``,
-    ``residuals`` and ``landmarks``.
+    """Layers that show a session, and through which it is changed.
+
+    Beside ``stack`` they are ``tracks``, ``predicted``, ``residuals`` and ``landmarks``.
 
     Parameters
     ----------
