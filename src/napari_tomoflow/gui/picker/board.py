@@ -17,7 +17,7 @@ from napari_tomoflow.gui.tomogram_view.panes import Panes
 OBLIQUE = "oblique"
 
 _CROSSHAIR = (255, 210, 77, 110)
-_LABEL_COLOUR = "#c8ccd4"
+_LABEL_COLOUR, _LABEL_GROUND = "#c8ccd4", "#101216"
 _BRUSH_COLOUR = "#ff5555"
 _BAR_SHARE = 0.2
 """A scale bar is at most this long, of the width of the volume."""
@@ -76,6 +76,8 @@ class Board(Panes):
         self.frame = np.eye(3)
         self.oblique_side_ang = 1000.0
         self._make_oblique()
+        for line in (line for lines in self._lines.values() for line in lines):
+            line.setMovable(False)  # it lies on the very pick one is about to drag
         self.overlays = {pane: Overlay(box) for pane, box in self._boxes.items()}
         self._brush = pg.PlotCurveItem(pen=pg.mkPen(_BRUSH_COLOUR, width=2))
         self._brush_box: pg.ViewBox | None = None
@@ -115,7 +117,8 @@ class Board(Panes):
     def show_texts(self, texts: dict[str, str]) -> None:
         """Write into the upper left corner of panes."""
         for pane, text in texts.items():
-            self._labels[pane].setText(text, color=_LABEL_COLOUR, size="9pt")
+            legible = f'<span style="background-color:{_LABEL_GROUND}">&nbsp;{text}&nbsp;</span>'
+            self._labels[pane].setText(legible, color=_LABEL_COLOUR, size="9pt")
 
     def show_brush(self, gesture: Gesture | None, radius_ang: float = 0.0) -> None:
         """Draw the circle of the brush where the mouse is; None takes it away."""
@@ -131,12 +134,6 @@ class Board(Panes):
             self._brush.setData(
                 gesture.right_ang + radius_ang * np.cos(angle), gesture.down_ang + radius_ang * np.sin(angle)
             )
-
-    def allow_crosshair(self, is_allowed: bool) -> None:
-        """Let the crosshair be dragged, or leave the mouse to the picks."""
-        for lines in self._lines.values():
-            for line in lines:
-                line.setMovable(is_allowed)
 
     def _make_oblique(self) -> None:
         box = self._boxes[OBLIQUE] = PaneBox(lockAspect=True, invertY=True)

@@ -9,14 +9,14 @@ from napari.layers import Layer
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 from napari_tomoflow.gui.layers import SPECIMEN_AXES
 from napari_tomoflow.gui.picker.gestures import Gesture, Handler
-from napari_tomoflow.gui.picker.overlay import ARROW_COLOURS, rgba
+from napari_tomoflow.gui.picker.overlay import ARROW_COLOURS, is_turned, rgba
 from napari_tomoflow.gui.picker.picks import CENTERS, QUATERNIONS, TYPE, Rows
 from napari_tomoflow.gui.picker.planes import AXES_ZYX, Floats, Plane
 from napari_tomoflow.gui.picker.seen import cut_by
 from napari_tomoflow.gui.picker.session import Session
 
-_MOST_IN_3D = 3000
-"""napari takes a tenth of a second for a thousand or two points: in 3-D the nearest of more are shown."""
+_MOST = 1500
+"""napari takes a tenth of a second for so many points; of more, those nearest to the place looked at are shown."""
 
 _SELECTED = (1.0, 1.0, 1.0, 1.0)
 _THIN, _THICK = 0.05, 0.12
@@ -52,23 +52,20 @@ class CanvasPicks:
     ) -> None:
         """Draw the picks that the slice in view cuts, or in 3-D all of them; made at first, kept in step later."""
         if self.viewer.dims.ndisplay == 3:
-            seen, radius_ang = self._nearest(session, rows, shape)
-            places = session.picks[CENTERS][seen]
+            sizes = np.array([one.diameter_ang if shape == "sphere" else one.box_ang for one in session.types])
+            seen, places = rows, session.picks[CENTERS][rows]
+            radius_ang = sizes[session.picks[TYPE][rows]] / 2.0
         else:
             plane = self._plane()
             seen, in_plane, radius_ang = cut_by(session, rows, plane, shape, thickness_ang)
             places = plane.origin_ang_zyx + in_plane @ plane.axes_zyx[:2]
-        colours = np.array([rgba(one.colour) for one in session.types])[session.picks[TYPE][seen]].reshape(-1, 4)
-        is_selected = np.isin(seen, session.selection)
-        colours[is_selected] = _SELECTED
-        points = self._layer("points", voxel_ang)
-        points.data = places / voxel_ang
-        if len(seen):
-            points.size = 2.0 * radius_ang / voxel_ang
-            points.border_color = colours
-            points.border_width = np.where(is_selected, _THICK, _THIN)
-            points.symbol = "disc" if shape == "sphere" else "square"
-        self._show_arrows(session, seen if turned else seen[:0], places, voxel_ang)
+        if len(seen) > _MOST:
+            away = np.linalg.norm(places - np.array(self.viewer.dims.point[-3:]), axis=1)
+            nearest = np.argpartition(away, _MOST)[:_MOST]
+            seen, places, radius_ang = seen[nearest], places[nearest], radius_ang[nearest]
+        self._show_points(session, seen, places / voxel_ang, radius_ang / voxel_ang, shape, voxel_ang)
+        has_arrows = turned & is_turned(session, seen)
+        self._show_arrows(session, seen[has_arrows], places[has_arrows], voxel_ang)
 
     def bind_keys(self, keys: Mapping[str, Callable[[], None]]) -> None:
         """Let keys do things while the points are the active layer."""
@@ -87,13 +84,30 @@ class CanvasPicks:
         for layer in self.layers:
             self.viewer.layers.remove(layer)
 
+    def _show_points(
+        self, session: Session, rows: Rows, places: Floats, radius: Floats, shape: str, voxel_ang: float
+    ) -> None:
+        points = self._layer("points", voxel_ang)
+        is_selected = np.isin(rows, session.selection)
+        colours = np.array([rgba(one.colour) for one in session.types])[session.picks[TYPE][rows]].reshape(-1, 4)
+        colours[is_selected] = _SELECTED
+        # Told once at the end: napari would draw all points again after each of these.
+        with points.events.blocker_all():
+            points.data = places
+            if len(rows):
+                points.size = 2.0 * radius
+                points.border_color = colours
+                points.border_width = np.where(is_selected, _THICK, _THIN)
+                points.symbol = "disc" if shape == "sphere" else "square"
+        points.refresh()
+
     def _show_arrows(self, session: Session, rows: Rows, places: Floats, voxel_ang: float) -> None:
         if not len(rows) and "vectors" not in self._layers:
             return
         length_ang = np.array([one.diameter_ang for one in session.types])[session.picks[TYPE][rows]] / 2.0
         axes_zyx = matrices_from_quaternions(session.picks[QUATERNIONS][rows]).transpose(0, 2, 1)[:, :, ::-1]
         spans = axes_zyx * length_ang[:, None, None]  # (picks, axes of the particle, zyx)
-        starts = np.broadcast_to(places[: len(rows), None], spans.shape)
+        starts = np.broadcast_to(places[:, None], spans.shape)
         vectors = self._layer("vectors", voxel_ang)
         vectors.data = np.stack([starts, spans], axis=2).reshape(-1, 2, 3) / voxel_ang
         if len(rows):
@@ -125,13 +139,6 @@ class CanvasPicks:
         across = next(axis for axis in range(3) if first + axis not in dims.displayed)
         pane = next(pane for pane, axes in AXES_ZYX.items() if axes[2] == across)
         return Plane.of_pane(pane, dims.point[-3:])
-
-    def _nearest(self, session: Session, rows: Rows, shape: str) -> tuple[Rows, Floats]:
-        if len(rows) > _MOST_IN_3D:
-            away = np.linalg.norm(session.picks[CENTERS][rows] - np.array(self.viewer.dims.point[-3:]), axis=1)
-            rows = rows[np.argpartition(away, _MOST_IN_3D)[:_MOST_IN_3D]]
-        sizes = np.array([one.diameter_ang if shape == "sphere" else one.box_ang for one in session.types])
-        return rows, sizes[session.picks[TYPE][rows]] / 2.0
 
     def _take_mouse(self, viewer: Any, event: Any) -> Iterator[None]:
         """Tell the gestures of one press of the left button; napari sends what follows into the generator."""

@@ -14,6 +14,7 @@ ARROW_COLOURS = ("#ff5555", "#55dd55", "#5599ff")
 """Of the axes x, y and z of a particle."""
 
 _SELECTED_COLOUR = "#ffffff"
+_UPRIGHT = 1.0 - 1e-9
 _DOT = 0.06
 """Radius of the dot in a pick's middle over that of the pick."""
 
@@ -48,7 +49,7 @@ class Overlay:
         thickness_ang
             Of the slab.
         turned
-            Whether arrows are drawn.
+            Whether picks that are turned have arrows.
         """
         seen, places, radius = cut_by(session, rows, plane, shape, thickness_ang)
         self.n_drawn = len(seen)
@@ -66,7 +67,8 @@ class Overlay:
             )
         selected = np.isin(seen, session.selection)
         _draw(self._selected, outlines(places[selected], radius[selected], shape))
-        self._show_arrows(session, seen if turned else seen[:0], places if turned else places[:0], plane)
+        has_arrows = turned & is_turned(session, seen)
+        self._show_arrows(session, seen[has_arrows], places[has_arrows], plane)
 
     def _show_arrows(self, session: Session, rows: Rows, places: Floats, plane: Plane) -> None:
         length_ang = np.array([one.diameter_ang for one in session.types])[session.picks[TYPE][rows]] / 2.0
@@ -79,6 +81,11 @@ class Overlay:
         curve = pg.PlotCurveItem(pen=pg.mkPen(colour, width=width), skipFiniteCheck=True)
         self._box.addItem(curve, ignoreBounds=True)
         return curve
+
+
+def is_turned(session: Session, rows: Rows) -> NDArray[np.bool_]:
+    """Tell which picks have an orientation of their own; those as they were clicked have none to show."""
+    return np.asarray(np.abs(session.picks[QUATERNIONS][rows, 3]) < _UPRIGHT)
 
 
 def _draw(curve: pg.PlotCurveItem, lines: tuple[Floats, Floats, NDArray[np.bool_]]) -> None:

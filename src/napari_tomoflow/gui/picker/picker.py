@@ -1,7 +1,7 @@
 """The picker: particles marked by hand in linked slices of one tomogram after the other."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,14 @@ class Picker(QWidget):
     ----------
     napari_viewer
         Shows the tomogram and its picks, too.
+    project
+        Folder of the project to open at once; without one, that of the Tomoflow dock.
     """
 
     saved = Signal(object)
     """The records of the jobs that were saved, by tomogram."""
 
-    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, napari_viewer: Any, project: Path | str | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewer = napari_viewer
         self.picks: ProjectPicks | None = None
@@ -65,10 +67,12 @@ class Picker(QWidget):
         self._listen()
         self._lay_out()
         bind_shortcuts(self, acts)
-        scene = self.scene
-        self.destroyed.connect(lambda: scene.close())
+        # What outlives the widget must not be a method of it: Qt would not call that any more.
+        self._held = ExitStack()
+        self._held.callback(self.scene.close)
+        self.destroyed.connect(self._held.close)
         self.set_tool("select")
-        folder = project_open_in(napari_viewer)
+        folder = project or project_open_in(napari_viewer)
         if folder is not None:
             self.open_project(folder)
 
@@ -83,6 +87,7 @@ class Picker(QWidget):
             picks = ProjectPicks(Project.open(folder))
             self.close_project()
             self.picks = picks
+            self._held.callback(picks.close)
             self._take_session(picks.session)
             names = picks.names()
             with QSignalBlocker(self.panel.tomograms):
@@ -115,7 +120,6 @@ class Picker(QWidget):
         """Let the mouse do something else."""
         self.tools.tool = tool
         self.panel.tools[tool].setChecked(True)
-        self.board.allow_crosshair(tool == "select")
         self.board.show_brush(None)
 
     def snap_picks(self, rows: Rows) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QObject, QTimer
 
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.gui.canvas import CAPTION_KEY, show_text, volume_text
@@ -59,24 +59,23 @@ class Scene:
         self.arrows = True
         self._keys, self._caption = keys, caption
         self.tilts: TiltPicks | None = None
-        self._has_canvas = True
+        self._has_canvas, self._is_leading = True, False
         self._tomogram: Tomogram | None = None
         self._layer: Any = None
         self._levels = (0.0, 1.0)
         self.canvas = CanvasPicks(viewer, tools.handle, tools.means_picks)
         self.drawing = Drawing(self._prepare, self._show, board)
         look.changed.connect(self.redraw)
-        self._canvas_timer = QTimer(board)
-        self._canvas_timer.setSingleShot(True)
-        self._canvas_timer.setInterval(_CANVAS_AFTER_MS)
-        self._canvas_timer.timeout.connect(self.show_on_canvas)
+        self._picks_timer = _timer(board, 0, self._draw_picks)
+        self._canvas_timer = _timer(board, _CANVAS_AFTER_MS, self.show_on_canvas)
         viewer.dims.events.current_step.connect(self._follow_viewer)
         viewer.dims.events.ndisplay.connect(self._ask_canvas)
 
     @property
     def is_drawn(self) -> bool:
         """Whether everything shown is as it was asked for last."""
-        return self.drawing.is_done and not self._canvas_timer.isActive()
+        waiting = self._picks_timer.isActive() or self._canvas_timer.isActive()
+        return self.drawing.is_done and not waiting
 
     @property
     def place_ang_zyx(self) -> Place:
@@ -86,12 +85,10 @@ class Scene:
     def show_tomogram(self, tomogram: Tomogram) -> None:
         """Show another tomogram, from its middle."""
         self.hide_tilts()
-        if self._layer is not None and self._layer in self.viewer.layers:
-            old = self._layer
-            self._show_layer(tomogram)
+        old = self._layer
+        self._show_layer(tomogram)
+        if old in self.viewer.layers:
             self.viewer.layers.remove(old)
-        else:
-            self._show_layer(tomogram)
         self._tomogram = tomogram
         self.look.set_voxel(tomogram.voxel_ang)
         self.board.show_all(tuple(extent_ang(tomogram, axis) for axis in (0, 1, 2)))
@@ -104,8 +101,6 @@ class Scene:
         """Look at another place."""
         z, y, x = (float(value) for value in place_ang_zyx)
         self.board.show_place((z, y, x))
-        if self._has_canvas:
-            look_at(self.viewer, (z, y, x))
         self.redraw()
 
     def show_tilts(self, series: TiltSeries, alignment: Alignment) -> None:
@@ -140,7 +135,26 @@ class Scene:
         self.moved.emit()
 
     def show_picks(self) -> None:
-        """Draw the picks as they now are, on the panes at once and on the canvas in a moment."""
+        """Draw the picks as they will be when all that is being done is done; on the canvas a moment later."""
+        self._picks_timer.start()
+        self._ask_canvas()
+
+    def show_on_canvas(self) -> None:
+        """Draw the picks on the canvas of the viewer, at the place looked at."""
+        session, tomogram = self.tools.session, self._tomogram
+        if tomogram is None or not session.tomogram:
+            return
+        if self.tilts is not None:
+            self.tilts.show(session, session.shown())
+        else:
+            self._is_leading = True
+            look_at(self.viewer, self.place_ang_zyx)
+            self._is_leading = False
+            self.canvas.show(
+                session, session.shown(), tomogram.voxel_ang, self.tools.shape, self.tools.thickness_ang, self.arrows
+            )
+
+    def _draw_picks(self) -> None:
         session = self.tools.session
         if not session.tomogram:
             return
@@ -149,30 +163,19 @@ class Scene:
             self.board.overlays[plane.pane].show(
                 session, rows, plane, self.tools.shape, self.tools.thickness_ang, self.arrows
             )
-        self._ask_canvas()
-
-    def show_on_canvas(self) -> None:
-        """Draw the picks on the canvas of the viewer."""
-        session, tomogram = self.tools.session, self._tomogram
-        if tomogram is None or not session.tomogram:
-            return
-        if self.tilts is not None:
-            self.tilts.show(session, session.shown())
-        else:
-            self.canvas.show(
-                session, session.shown(), tomogram.voxel_ang, self.tools.shape, self.tools.thickness_ang, self.arrows
-            )
 
     def close(self) -> None:
         """Let go of the viewer; the tomogram stays in it."""
         self.viewer.dims.events.current_step.disconnect(self._follow_viewer)
         self.viewer.dims.events.ndisplay.disconnect(self._ask_canvas)
-        self.hide_tilts()
+        if self.tilts is not None:
+            self.tilts.close()
         self.canvas.close()
 
     def _show_layer(self, tomogram: Tomogram) -> None:
         self._layer = show_noun(self.viewer, tomogram)[0]
         said = f"{volume_text(tomogram)}\n{self._caption}"
+        self.viewer.layers.move(self.viewer.layers.index(self._layer), 0)  # below the picks
         self._layer.metadata[CAPTION_KEY] = lambda plane: said
         show_text(self.viewer)
 
@@ -182,6 +185,8 @@ class Scene:
     def _follow_viewer(self, event: Any = None) -> None:
         if not self._has_canvas:  # the slider goes through the tilts
             self._ask_canvas()
+            return
+        if self._is_leading:  # the sliders step by voxels, the place does not
             return
         place = place_in_view(self.viewer, self.board.place_ang_zyx)
         if place != self.board.place_ang_zyx:
@@ -220,6 +225,15 @@ class Scene:
                 OBLIQUE: "oblique, through the crosshair",
             }
         )
+
+
+def _timer(parent: QObject, after_ms: int, act: Callable[[], None]) -> QTimer:
+    """Return a timer that acts once, a while after it was last started."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(after_ms)
+    timer.timeout.connect(act)
+    return timer
 
 
 def _read_planes(

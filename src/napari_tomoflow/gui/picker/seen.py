@@ -23,7 +23,7 @@ def cut_by(session: Session, rows: Rows, plane: Plane, shape: str, thickness_ang
     centers = session.picks[CENTERS][rows]
     sizes = np.array([one.diameter_ang if shape == "sphere" else one.box_ang for one in session.types])
     radius_ang = sizes[session.picks[TYPE][rows]] / 2.0
-    across_ang = (centers - plane.origin_ang_zyx) @ plane.axes_zyx[2]
+    across_ang = centers @ plane.axes_zyx[2] - plane.origin_ang_zyx @ plane.axes_zyx[2]
     seen_ang = seen_radius(across_ang, radius_ang, thickness_ang)
     near = np.flatnonzero(seen_ang > 0)
     return rows[near], plane.coordinates(centers[near])[:, :2], seen_ang[near]

@@ -17,6 +17,9 @@ Axis = Literal[0, 1, 2]
 
 _LEVELS_PERCENT = {"soft": (0.02, 99.98), "normal": (0.5, 99.5), "strong": (3.0, 97.0)}
 
+_ENOUGH_PIXELS = 2**17
+"""Sorting more would hold the window up."""
+
 CONTRASTS = tuple(_LEVELS_PERCENT)
 """Presets, from the one that clips hardly anything to the one that shows faint things."""
 
@@ -148,7 +151,9 @@ def extent_ang(tomogram: Tomogram, axis: Axis) -> tuple[float, float]:
 
 
 def grey_levels(image: Image, contrast: str) -> tuple[float, float]:
-    """Return the values that are shown black and white."""
-    finite = image[np.isfinite(image)]
+    """Return the values that are shown black and white, of a sample where there are many pixels."""
+    every = max(1, round((image.size / _ENOUGH_PIXELS) ** 0.5))
+    sample = image[::every, ::every]
+    finite = sample[np.isfinite(sample)]
     low, high = np.percentile(finite, _LEVELS_PERCENT[contrast]) if len(finite) else (0.0, 1.0)
     return float(low), float(high) if high > low else float(low) + 1.0
