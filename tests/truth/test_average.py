@@ -18,6 +18,7 @@ from napari_tomoflow.core.ops.fsc import crossing, shell_sums
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.simulation import molecules
 from napari_tomoflow.core.stages.simulate import SimulateParams, simulate
+from napari_tomoflow.project.services import batch_pool
 from truth.particle_images import Imaging, MapImages, density_of, random_particles
 
 BOX_PX, PIXEL_ANG = 40, 8.0
@@ -145,6 +146,15 @@ def test_any_order_of_work_and_any_batch_gives_the_same_average(sixty):
     # Other batches are other sums of float32: alike to its last digits.
     smaller = reconstruct_at_poses(sixty, batch=7)
     assert np.abs(smaller.volume - one.volume).max() < 1e-5 * np.abs(one.volume).max()
+
+
+def test_two_processes_give_the_same_average_bit_for_bit(simulation):
+    source = DatasetImages(simulation, Sampling(BOX_PX, PIXEL_ANG, 140.0))
+    alone = reconstruct_at_poses(source, batch=4)
+    with batch_pool(2) as map_batches:
+        shared = reconstruct_at_poses(source, batch=4, map_batches=map_batches)
+    np.testing.assert_array_equal(alone.volume, shared.volume)
+    np.testing.assert_array_equal(alone.halves, shared.halves)
 
 
 def test_memory_does_not_grow_with_the_number_of_particles(ribosome):
