@@ -116,7 +116,7 @@ def test_errors_told_are_those_made():
         radii.append(size["radius_ang"])
         told.append(size["radius_error_ang"])
     assert abs(np.mean(radii) - 350.0) <= 3.0 * np.std(radii) / np.sqrt(40)
-    # Told from 8 degrees of freedom, each by itself is uncertain by a quarter; 40 in the mean by 4 %, their spread by 11 %.
+    # Each is told from 8 degrees of freedom, uncertain by a quarter; the spread of 40 is known to 11 %.
     assert np.mean(told) == pytest.approx(np.std(radii), rel=0.35)
 
 

@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 _SOFT_PX = 1.5
 """Width of the Gaussian that takes the steps out of the surface."""
 
+_SLOPE_PX = 3.0
+"""Steps to either side that give the slope: normals of a ball 30 voxels wide are 1.2° off, with half a step 1.8°."""
+
 _MARGIN_PX = 8
 _STEPS = 3
 
@@ -49,7 +52,7 @@ class BoundarySurface:
         for _ in range(_STEPS):
             slope = self._slopes(places)
             steep = np.maximum(np.sum(slope**2, axis=1, keepdims=True), 0.1)
-            places = places - self._read(self.distance_px_zyx, places)[:, None] * slope / steep
+            places = places - self._distance(places)[:, None] * slope / steep
         return self._points(places)
 
     def normals(self, points_zyx: Floats) -> Floats:
@@ -73,15 +76,13 @@ class BoundarySurface:
         return ang_from_pixels(places + self.corner_px_zyx, self.voxel_ang, self.shape_zyx)
 
     def _slopes(self, places: Floats) -> Floats:
-        half = 0.5 * np.eye(3)
-        ways = [
-            self._read(self.distance_px_zyx, places + step) - self._read(self.distance_px_zyx, places - step)
-            for step in half
-        ]
-        return np.stack(ways, axis=1)
+        steps = _SLOPE_PX * np.eye(3)
+        rises = [self._distance(places + step) - self._distance(places - step) for step in steps]
+        return np.stack(rises, axis=1) / (2.0 * _SLOPE_PX)
 
-    def _read(self, values: NDArray[np.float32], places: Floats) -> Floats:
-        return np.asarray(ndimage.map_coordinates(values, places.T, order=1, mode="nearest", output=np.float64))
+    def _distance(self, places: Floats) -> Floats:
+        read = ndimage.map_coordinates(self.distance_px_zyx, places.T, order=1, mode="nearest", output=np.float64)
+        return np.asarray(read)
 
 
 def boundary_of(

@@ -55,14 +55,14 @@ def fit_closed(points_ang_zyx: ArrayLike) -> Fitted[RadialSurface]:
         smooth = fit_smooth(radii, _trend(directions), _kernel(directions, directions))
         surface = RadialSurface(center, axes, partial(_radius, smooth, directions, scale))
         center = center + scale * smooth.trend_weights[1:, 0] @ axes
-    radius = float(scale * smooth.trend_weights[0, 0])
-    if surface.radius_ang(fibonacci(len(_KERNEL) ** 2)).min() < _NARROWEST * radius:
+    radius_ang = float(scale * smooth.trend_weights[0, 0])
+    if surface.radius_ang(fibonacci(len(_KERNEL) ** 2)).min() < _NARROWEST * radius_ang:
         raise DataError(
             f"A closed surface through {len(points)} points folds over its own centre; click more, or divide it into "
             "membranes of their own."
         )
-    error = float(scale * np.sqrt(np.mean(smooth.error**2)))
-    size = {"mean_radius_ang": radius, "surface_error_ang": error, "freedom": smooth.freedom}
+    error_ang = float(scale * np.sqrt(np.mean(smooth.error**2)))
+    size = {"mean_radius_ang": radius_ang, "surface_error_ang": error_ang, "freedom": smooth.freedom}
     return Fitted(surface, surface.distances(points), size)
 
 

@@ -16,11 +16,17 @@ from napari_tomoflow.core.picking.radial import RadialSurface
 
 Floats = NDArray[np.float64]
 
-_FEWEST = 9
+_FEWEST = 10
 _VAGUE = 0.3
 """Relative error of a semi-axis beyond which points do not tell an ellipsoid."""
 
+_LONGEST = 7.0
+"""Logarithm of the longest semi-axis, in widths of the cloud of points."""
+
 _NEWTON_STEPS = 40
+_ROUNDING = 1e-13
+_STEPS = 100
+"""Steps of the search: an ellipsoid the points tell is found within a dozen."""
 
 
 def fit_ellipsoid(points_ang_zyx: ArrayLike) -> Fitted[RadialSurface]:
@@ -29,7 +35,7 @@ def fit_ellipsoid(points_ang_zyx: ArrayLike) -> Fitted[RadialSurface]:
     Raises
     ------
     DataError
-        There are fewer than nine points, or they do not determine an ellipsoid.
+        There are fewer than ten points, or they do not determine an ellipsoid.
 
     Notes
     -----
@@ -41,7 +47,7 @@ def fit_ellipsoid(points_ang_zyx: ArrayLike) -> Fitted[RadialSurface]:
     local = (points - middle) / scale
     ends = [_refined(local, *start) for start in (_by_moments(local), _by_quadric(local)) if start is not None]
     center, semi_axes, axes, residual, errors = min(ends, key=lambda end: float(end[3] @ end[3]))
-    if errors[3:6].max() > _VAGUE:
+    if not errors[3:6].max() <= _VAGUE:
         raise DataError(
             f"{len(points)} points tell a semi-axis of an ellipsoid only to {errors[3:6].max():.0%}; "
             "click more, in sections above and below too, or choose a sphere."
@@ -77,6 +83,8 @@ def ellipsoid_distances(points: Floats, semi_axes: Floats) -> Floats:
     for _ in range(_NEWTON_STEPS):
         terms = (semi_axes * magnitude / (squares + root)) ** 2
         excess = terms.sum(axis=1, keepdims=True) - 1.0
+        if excess.max() < _ROUNDING:
+            break
         root += 0.5 * excess / np.sum(terms / (squares + root), axis=1, keepdims=True)
     foot = squares * magnitude / (squares + root)
     return np.asarray(np.sign(root[:, 0]) * np.linalg.norm(magnitude - foot, axis=1))
@@ -92,11 +100,11 @@ def _refined(
 
     def distances(values: Floats) -> Floats:
         local = (points - values[:3]) @ axes_of(values[6:]).T
-        return ellipsoid_distances(local, np.exp(np.clip(values[3:6], -7.0, 7.0)))
+        return ellipsoid_distances(local, np.exp(np.clip(values[3:6], -_LONGEST, _LONGEST)))
 
     start = np.concatenate([center, np.log(semi_axes), np.zeros(3)])
-    found = least_squares(distances, start, method="lm", xtol=1e-11, ftol=1e-11, gtol=1e-11)
-    semi_axes = np.exp(found.x[3:6])
+    found = least_squares(distances, start, method="lm", xtol=1e-11, ftol=1e-11, gtol=1e-11, max_nfev=_STEPS)
+    semi_axes = np.exp(np.clip(found.x[3:6], -_LONGEST, _LONGEST))
     return found.x[:3], semi_axes, axes_of(found.x[6:]), found.fun, standard_errors(found.jac, found.fun)
 
 

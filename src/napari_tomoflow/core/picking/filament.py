@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 
 _FEWEST = 2
 _ROUNDS = 3
+_ROUNDING = 1e-6
+"""Part of a rise a filament may be short of and still hold it."""
+
 _STEPS = 2000
 """Steps a curve is divided into to measure its length."""
 
@@ -95,12 +98,13 @@ def helix_phases(curve: Curve, rise_ang: float) -> Floats:
     ParamError
         The filament is shorter than one rise.
     """
-    if rise_ang > curve.length_ang:
+    count = int(curve.length_ang / rise_ang + _ROUNDING)
+    if count < 1:
         raise ParamError(
             f"A spacing of {rise_ang / 10:g} nm is longer than a filament of {curve.length_ang / 10:.3g} nm; "
             "give a smaller spacing_nm."
         )
-    steps = np.arange(int(curve.length_ang / rise_ang) + 1)
+    steps = np.arange(count + 1)
     return np.asarray(0.5 * (curve.length_ang - steps[-1] * rise_ang) + steps * rise_ang)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull
 
-from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.picking.clicked import checked_points
 from napari_tomoflow.core.picking.fitted import Fitted, standard_errors
 from napari_tomoflow.core.picking.frames import intrinsic_axes, unit
@@ -23,9 +22,6 @@ _FEWEST = 3
 _FEWEST_BENT = 6
 _SMALL = 1e-4
 """Step of the differences that give the slope, in extents of the surface."""
-
-_STEEPEST = 5.0
-"""Slope beyond which a surface over a plane is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,23 +124,19 @@ def fit_membrane(points_ang_zyx: ArrayLike) -> Fitted[HeightSurface]:
     Raises
     ------
     DataError
-        There are fewer than six points, they lie on a line, or the surface turns back over itself.
+        There are fewer than six points, or they lie on a line.
 
     Notes
     -----
     Heights over the plane of best fit are a thin plate whose stiffness is found together with the noise
-    (`smoothing.fit_spline`). It ends at the convex outline of the points.
+    (`smoothing.fit_spline`). It ends at the convex outline of the points. A membrane that turns back over itself is
+    none over a plane: its points then lie far off the fit.
     """
     points = checked_points(points_ang_zyx, _FEWEST_BENT, "A membrane", across=2)
     center, axes = points.mean(axis=0), intrinsic_axes(points)
     local = (points - center) @ axes.T
     spline = fit_spline(local[:, :2], local[:, 2:])
     surface = HeightSurface(center, axes, _outline(local[:, :2]), lambda places: spline.at(places)[:, 0])
-    if np.linalg.norm(surface.slopes(local[:, :2]), axis=1).max() > _STEEPEST:
-        raise DataError(
-            f"A membrane through {len(points)} points turns back over itself; pick it as a closed surface, or in "
-            "pieces with a model number each."
-        )
     error = float(np.sqrt(np.mean(spline.smooth.error**2)))
     size = _extents(local) | {"surface_error_ang": error, "freedom": spline.smooth.freedom}
     return Fitted(surface, surface.distances(points), size)

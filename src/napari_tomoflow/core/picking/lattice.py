@@ -36,6 +36,9 @@ _SHIFTS = 5
 
 _FEWEST_AROUND = 12
 _MOST_STEPS = 12
+_STRAY = 0.25
+"""Misfit, in nearest distances, beyond which a point is no worse: one stray click makes no smaller cell."""
+
 _SHARP = 0.05
 """Misfit, in nearest distances, that no click undercuts."""
 
@@ -176,17 +179,17 @@ def _tried(local: Floats, vectors: Floats, near: float) -> tuple[float, Floats]:
             return np.inf, vectors
         fit = np.linalg.lstsq(terms, local)[0]
         origin, vectors = fit[0], fit[1:]
-    misfit = np.sum((local - terms @ fit) ** 2) / max(2 * len(local) - 6, 1)
+    off = np.minimum(np.sum((local - terms @ fit) ** 2, axis=1), (_STRAY * near) ** 2)
+    misfit = off.sum() / max(2 * len(local) - 6, 1)
     return (misfit + (_SHARP * near) ** 2) / abs(np.linalg.det(vectors)), vectors
 
 
 def _reduced(vectors: Floats) -> Floats:
     """Return the two shortest vectors of the lattice that two others make, the shortest first (Gauss)."""
-    a, b = vectors
     for _ in range(_SHIFTS):
-        a, b = sorted((a, b), key=lambda vector: float(vector @ vector))
-        b = b - np.rint(a @ b / (a @ a)) * a
-    return np.stack(sorted((a, b), key=lambda vector: float(vector @ vector)))
+        short, long = vectors[np.argsort(np.sum(vectors**2, axis=1), kind="stable")]
+        vectors = np.stack([short, long - np.rint(short @ long / (short @ short)) * short])
+    return vectors[np.argsort(np.sum(vectors**2, axis=1), kind="stable")]
 
 
 def _unrolled(vectors: Floats) -> Floats:
