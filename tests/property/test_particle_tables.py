@@ -32,7 +32,7 @@ particles = st.lists(st.tuples(st.tuples(*[st.floats(0, 1)] * 3), angles), min_s
 
 
 @pytest.mark.parametrize("chosen", FORMATS, ids=lambda chosen: chosen.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(frame=fields, placed=particles)
 def test_a_table_gives_particles_back_where_and_as_they_were(chosen, frame, placed):
     corner = -(np.array(frame.shape_zyx) // 2) * frame.voxel_ang + frame.origin_ang_zyx
