@@ -150,6 +150,8 @@ def agreement_radius(fsc: Floats, threshold: float = 0.143) -> float:
     if not len(ends):
         return float(len(fsc) - 1)
     end = int(ends[0])
+    if fsc[end - 1] <= threshold:  # nothing agrees but, by definition, frequency 0
+        return 0.0
     return float(end - 1 + (fsc[end - 1] - threshold) / (fsc[end - 1] - fsc[end]))
 
 

@@ -1,6 +1,7 @@
 """Where the symmetry axes of a map lie, and maps turned so that they lie along z and x."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,10 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 
 _STEP_DEG = 9.0
-_STARTS = 5
-_EVALUATIONS = 300
-_SPIN_STEPS = 24
-"""Groups with one axis look alike from all spins about it: of these the first alone is tried."""
+_ROUGH_RADIUS = 6.0
+_STARTS = 3
+_EVALUATIONS = 250
+_SAMPLES_AT_A_TIME = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,29 +72,34 @@ def find_axes(volume: Reals, symmetry: str, radius: float) -> Frame:
     Rotations all over are compared with the map's centroid as the centre, then the best are refined together with
     the centre by Nelder and Mead's method.
     """
-    from scipy.optimize import minimize
-    from scipy.spatial.transform import Rotation
-
     centroid = centroid_px_xyz(volume)
     operators = symmetry_operators(symmetry)
     if len(operators) == 1:
         return Frame(np.eye(3), centroid)
-    self_agreement = _SelfAgreement(volume, operators, radius)
+    centred = Frame(np.eye(3), centroid).seen(volume)
     grid = _directions(symmetry)
-    values = self_agreement.of(grid, np.tile(centroid, (len(grid), 1)))
-    found = []
-    for start in np.argsort(-values, kind="stable")[:_STARTS]:
+    rough = _SelfAgreement(centred, operators, min(radius, _ROUGH_RADIUS)).of_rotations(grid)
+    fine = _SelfAgreement(centred, operators, radius)
+    found = [_climbed(fine, grid[start]) for start in np.argsort(-rough, kind="stable")[:_STARTS]]
+    best = max(found, key=lambda frame: frame.agreement)
+    return Frame(best.rotation, centroid + best.shift_px_xyz, best.agreement)
 
-        def lost(x: Floats, base: Floats = grid[start]) -> float:
-            turned = base @ Rotation.from_rotvec(x[:3]).as_matrix()
-            return -float(self_agreement.of(turned[None], (centroid + x[3:])[None])[0])
 
-        simplex = np.vstack([np.zeros(6), np.diag([np.deg2rad(_STEP_DEG / 2)] * 3 + [1.0] * 3)])
-        options = {"initial_simplex": simplex, "maxfev": _EVALUATIONS, "xatol": 1e-3, "fatol": 1e-6}
-        best = minimize(lost, np.zeros(6), method="Nelder-Mead", options=options)
-        turn = np.asarray(grid[start] @ Rotation.from_rotvec(best.x[:3]).as_matrix())
-        found.append(Frame(turn, centroid + best.x[3:], -float(best.fun)))
-    return max(found, key=lambda frame: frame.agreement)
+def _climbed(self_agreement: "_SelfAgreement", rotation: Floats) -> Frame:
+    """Climb from a frame about the centre to the nearest that agrees best."""
+    from scipy.optimize import minimize
+    from scipy.spatial.transform import Rotation
+
+    def turned(step: Floats) -> Floats:
+        return np.asarray(rotation @ Rotation.from_rotvec(step).as_matrix())
+
+    def lost(step: Floats) -> float:
+        return -self_agreement.of(turned(step[:3]), step[3:])
+
+    simplex = np.vstack([np.zeros(6), np.diag([np.deg2rad(_STEP_DEG / 2)] * 3 + [1.0] * 3)])
+    options: Any = {"initial_simplex": simplex, "maxfev": _EVALUATIONS, "xatol": 1e-3, "fatol": 1e-6}
+    best = minimize(lost, np.zeros(6), method="Nelder-Mead", options=options)
+    return Frame(turned(best.x[:3]), np.asarray(best.x[3:]), -float(best.fun))
 
 
 def _directions(symmetry: str) -> Floats:
@@ -121,18 +127,31 @@ class _SelfAgreement:
         inside = (distance <= radius) & (distance > 0)
         self._points = np.stack([x[inside], y[inside], z[inside]], axis=1)
 
-    def of(self, rotations: Floats, shifts_px_xyz: Floats) -> Floats:
-        """Return the share for each frame: float64[R]."""
-        return np.array([self._one(*frame) for frame in zip(rotations, shifts_px_xyz, strict=True)])
+    def of_rotations(self, rotations: Floats) -> Floats:
+        """Return the share for frames that are only turned: float64[R]."""
+        count = max(1, _SAMPLES_AT_A_TIME // (len(self._operators) * len(self._points)))
+        parts = [self._shares(rotations[start : start + count]) for start in range(0, len(rotations), count)]
+        return np.concatenate(parts)
 
-    def _one(self, rotation: Floats, shift_px: Floats) -> float:
+    def of(self, rotation: Floats, shift_px_xyz: Floats) -> float:
+        """Return the share for one frame."""
         turns = rotation @ self._operators
-        points = self._points.astype(np.float32)
-        values = np.empty((len(turns), 2, len(points)), np.float32)
-        power = np.empty((len(turns), len(points)), np.float32)
-        backwards = np.ascontiguousarray(np.swapaxes(turns, 1, 2) * self._grid.scale, np.float32)
-        turn_onto_lattice(values, power, self._cube, backwards, points)
         # The centre becomes the origin: a phase at each frequency the map is sampled at.
-        phase = 2j * np.pi / self._n * (self._points @ (np.swapaxes(turns, 1, 2) @ shift_px).T).T
-        mean = np.mean((values[:, 0] + 1j * values[:, 1]) * np.exp(phase), axis=0)
-        return float(np.sum(np.abs(mean) ** 2) / max(float(power.mean(axis=0).sum(dtype=np.float64)), 1e-30))
+        phase = 2j * np.pi / self._n * (np.swapaxes(turns, 1, 2) @ shift_px_xyz) @ self._points.T
+        return float(self._shares(rotation[None], np.exp(phase).astype(np.complex64))[0])
+
+    def _shares(self, rotations: Floats, ramps: NDArray[np.complex64] | None = None) -> Floats:
+        """Average what is sampled in all turns of each frame, and compare its power with theirs."""
+        turns = (rotations[:, None] @ self._operators).reshape(-1, 3, 3)
+        values = np.empty((len(turns), 2, len(self._points)), np.float32)
+        power = np.empty((len(turns), len(self._points)), np.float32)
+        backwards = np.ascontiguousarray(np.swapaxes(turns, 1, 2) * self._grid.scale, np.float32)
+        turn_onto_lattice(values, power, self._cube, backwards, self._points.astype(np.float32))
+        sampled = values[:, 0] + 1j * values[:, 1]
+        if ramps is not None:
+            sampled *= ramps
+        each = len(self._operators)
+        mean = sampled.reshape(len(rotations), each, -1).mean(axis=1)
+        kept = np.sum(mean.real**2 + mean.imag**2, axis=1, dtype=np.float64)
+        whole = power.reshape(len(rotations), -1).sum(axis=1, dtype=np.float64) / each
+        return np.asarray(kept / np.maximum(whole, 1e-30))
