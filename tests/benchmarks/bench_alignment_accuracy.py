@@ -25,6 +25,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -130,7 +131,7 @@ def true_error(alignment: Any, made: Simulation, params: SimulateParams, *, may_
     return errors
 
 
-def faults_named(made: Simulation, quality: dict[str, Any]) -> dict[str, bool]:
+def faults_named(made: Simulation, quality: Mapping[str, Any]) -> dict[str, bool]:
     """Tell which faults of the microscope the report names, by the number of the tilt or by the axis."""
     text = " ".join(quality["warnings"])
     named = {int(tilt) for tilt in quality["tilts_excluded"]} | {int(n) for n in re.findall(r"[Tt]ilts? (\d+)", text)}
@@ -233,7 +234,10 @@ def _totals(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def plot(lines: list[dict[str, Any]], path: Path) -> None:
-    """Draw the claimed figures, in px, against the true error: a panel each, both axes logarithmic."""
+    """Draw the claimed figures, in px, against the true error: a panel each, both axes logarithmic.
+
+    Crosses are alignments that the program itself says are not to be believed.
+    """
     from matplotlib.figure import Figure
 
     done = [line for line in lines if "true_px" in line]
@@ -245,9 +249,12 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     span = [0.01, max([10.0, *(2 * line["true_px"] for line in done)])]
     for panel, name in zip(panels, names, strict=False):
         seen = [line for line in done if name in line["claims"]]
-        for case in sorted({line["case"] for line in seen}):
-            pairs = [(line["true_px"], line["claims"][name]) for line in seen if line["case"] == case]
-            panel.plot(*zip(*pairs, strict=True), "o", ms=5, alpha=0.8, label=case)
+        for number, case in enumerate(sorted({line["case"] for line in seen})):
+            for reported, marker in ((False, "o"), (True, "x")):
+                some = [line for line in seen if line["case"] == case and is_reported(line) is reported]
+                label = f"{case}, reported as failed" if reported else case
+                true_px, claimed_px = [line["true_px"] for line in some], [line["claims"][name] for line in some]
+                panel.plot(true_px, claimed_px, marker, color=f"C{number}", ms=5, alpha=0.8, label=label)
         panel.plot(span, span, "-", color="gray", lw=0.8)
         panel.axvline(FAILED_PX, color="C3", lw=0.8, ls="--")
         panel.axhline(FAILED_PX, color="C3", lw=0.8, ls="--")
@@ -266,7 +273,7 @@ def seeds_of(text: str) -> list[int]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=CASES, default="gold")
+    parser.add_argument("--case", choices=CASES, nargs="+", default=["gold"], help="several are summed up together")
     parser.add_argument("--seeds", type=seeds_of, default="1-20", help="for example 1-4,7")
     parser.add_argument("--size", type=int, default=1024, help="width of the images, px")
     parser.add_argument("--axis", choices=["blind", "nominal"], help="default: nominal for faults, else blind")
@@ -277,24 +284,29 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _measured(which: tuple[str, int], axis: str | None, **settings: Any) -> dict[str, Any]:
+    """Measure a seed of a case: the axis is searched blind, but for faults, unless told otherwise."""
+    case, seed = which
+    return measure(case, seed, blind=(axis or ("nominal" if case == "faults" else "blind")) == "blind", **settings)
+
+
 def main() -> None:
     """Measure, write a line per series as it comes, and sum up."""
     given = _arguments()
     for folder in (given.out, given.reuse):
         folder.mkdir(parents=True, exist_ok=True)
     align_with = AlignParams(**dict(word.split("=", 1) for word in given.set))
-    blind = (given.axis or ("nominal" if given.case == "faults" else "blind")) == "blind"
-    work = partial(measure, given.case, size_px=given.size, align_with=align_with, blind=blind, reuse=given.reuse)
-    name = f"{given.case}_{given.size}_{'blind' if blind else 'nominal'}"
+    work = partial(_measured, size_px=given.size, align_with=align_with, axis=given.axis, reuse=given.reuse)
+    name = "_".join([*given.case, str(given.size), *([given.axis] if given.axis else [])])
     lines = []
     # A process per series, so that none gains from what another has compiled or holds.
     pool = ProcessPoolExecutor(given.processes, max_tasks_per_child=1)
     with pool, (given.out / f"{name}.jsonl").open("w") as record:
-        for line in pool.map(work, given.seeds):
+        for line in pool.map(work, [(case, seed) for case in given.case for seed in given.seeds]):
             lines.append(line)
             record.write(json.dumps(line) + "\n")
             record.flush()
-            sys.stderr.write(f"seed {line['seed']}: {line.get('true_px', float('nan')):.3f} px\n")
+            sys.stderr.write(f"{line['case']} {line['seed']}: {line.get('true_px', float('nan')):.3f} px\n")
     text = summary(lines)
     (given.out / f"{name}.txt").write_text(text + "\n")
     plot(lines, given.out / f"{name}.png")

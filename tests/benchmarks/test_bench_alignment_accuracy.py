@@ -53,6 +53,15 @@ def test_a_failure_is_silent_unless_its_claim_or_a_warning_says_so(tmp_path):
     assert (tmp_path / "scatter.png").stat().st_size > 10_000
 
 
+def test_a_hard_series_shows_less_by_less_light_than_a_cell():
+    for seed in range(20):
+        hard, cell = specimen("hard", seed, 512), specimen("cell", seed, 512)
+        assert hard.dose_per_tilt_e_ang2 <= 0.5 * cell.dose_per_tilt_e_ang2
+        assert hard.n_ribosomes + hard.n_proteasomes < cell.n_ribosomes + cell.n_proteasomes
+        assert hard.shift_px > 2 * cell.shift_px
+        assert hard.n_gold == cell.n_gold == 0
+
+
 def test_a_claim_that_rises_with_the_error_correlates_and_one_that_does_not_is_left_out():
     errors = np.random.default_rng(0).permutation(8) + 1.0
     found = rank_correlations([line(seed, error, error**2) for seed, error in enumerate(errors)])

@@ -1,9 +1,13 @@
-"""Which tilts are given up because they disagree with the rest."""
+"""Which tilts are given up because they disagree with the rest, and which alignments are not to be trusted."""
 
 import numpy as np
+import pytest
 
+from napari_tomoflow.core.alignment.landmark_course import LandmarkChoice
 from napari_tomoflow.core.alignment.matching import Steps
+from napari_tomoflow.core.alignment.tracked import Tracked
 from napari_tomoflow.core.alignment.verdict import disagreeing
+from napari_tomoflow.core.model import Alignment
 
 TILTS = np.linspace(-60.0, 60.0, 41)
 PIXEL_ANG = 10.0
@@ -39,3 +43,21 @@ def test_what_all_disagree_about_is_no_reason_to_give_one_up():
     rng = np.random.default_rng(0)
     found = disagreeing(steps(rng.rayleigh(40.0, 41), np.full(41, 5.0)), TILTS, PIXEL_ANG)
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("expected_px", "by_landmarks", "said"),
+    [
+        (1.4, True, ""),
+        (1.6, True, "Do not trust"),
+        (1.6, False, "Do not trust"),
+        (0.2, False, "no landmarks confirm it"),
+    ],
+)
+def test_an_alignment_that_may_be_three_pixels_off_or_that_nothing_confirms_says_so(expected_px, by_landmarks, said):
+    alignment = Alignment(tilt_deg=TILTS, axis_deg=np.zeros(41))
+    held_by = Tracked("gold", alignment, bundle=None, observations=None, size_ang=100.0) if by_landmarks else None
+    choice = LandmarkChoice(alignment, held_by, {}, expected_px * PIXEL_ANG, axis_error_deg=0.1)
+    warnings = choice.warnings(PIXEL_ANG)
+    assert len(warnings) == bool(said)
+    assert all(said in warning for warning in warnings)
