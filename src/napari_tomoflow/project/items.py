@@ -113,12 +113,13 @@ def make(task: Task, report: Report) -> dict[str, str]:
 
 def draw(task: Task) -> None:
     """Leave pictures of the saved result beside it, if there are any of its kind."""
-    from napari_tomoflow.io.plots import DRAWN, save_figures
+    from napari_tomoflow.io.plots import DRAWN, DRAWN_ALONE, save_figures
 
     kind = task.stage.result
     of_series = [name for name, needed in task.stage.inputs.items() if issubclass(needed.kind, TiltSeries)]
-    if kind in DRAWN and of_series:
-        save_figures(load_noun(kind, task.folder), _load(task, of_series[0]), task.folder)
+    if kind in DRAWN and (of_series or kind in DRAWN_ALONE):
+        series = _load(task, of_series[0]) if of_series else None
+        save_figures(load_noun(kind, task.folder), series, task.folder)
 
 
 def _load(task: Task, name: str) -> Any:

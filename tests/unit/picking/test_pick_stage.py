@@ -218,3 +218,9 @@ def test_what_is_missing_is_asked_for_by_name(inputs, settings, words):
 def test_parameters_that_contradict_each_other_are_refused(settings, words):
     with pytest.raises(ParamError, match=words):
         PickParams(**settings)
+
+
+def test_a_segmentation_from_a_file_is_of_the_tomogram_it_is_given_with():
+    labels = Labels(name="membranes_v3", volume=two_balls(), voxel_ang=10.0)
+    tomogram = Tomogram(name="TS_7", volume=np.zeros((40, 80, 80), np.float32), voxel_ang=10.0)
+    assert set(pick(None, labels, tomogram, params=PickParams(model="segmented-blobs")).tomogram) == {"TS_7"}

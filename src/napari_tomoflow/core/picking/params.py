@@ -35,7 +35,11 @@ class PickParams(Params):
         10.0, unit="nm", low=0.1, high=1e4, help="Distance of neighbours on a shape; the rise along a filament."
     )
     min_distance_nm: float | None = param(
-        None, unit="nm", low=0, high=1e4, help="No two picks come closer; left empty, three quarters of the spacing."
+        None,
+        unit="nm",
+        low=0,
+        high=1e4,
+        help="No two picks come closer; left empty, three quarters of the spacing, where that is used.",
     )
     side: Literal["outward", "inward", "up", "down"] = param(
         "outward", help="Where z points on a surface: away from its hollow side, into it, or to +z or -z."
@@ -71,6 +75,9 @@ class PickParams(Params):
         "any", help="Which side of the segmented membranes particles are kept on."
     )
     margin_nm: float = param(0.0, unit="nm", low=0, high=1e4, help="Least distance to the border of the tomogram.")
+    labels_voxel_ang: float | None = param(
+        None, unit="Å", low=0.1, high=1e4, expert=True, help="Voxel size of the segmentation, if its file does not say."
+    )
     neighbour_tolerance: float = param(
         0.3, low=0.01, high=1, expert=True, help="Part of its distance by which a lattice neighbour may be off."
     )

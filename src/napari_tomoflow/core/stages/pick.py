@@ -66,7 +66,7 @@ def pick(
 
     report(0, 1, "Picking")
     if params.from_labels:
-        found = pick_on_segments(_segmentation(labels, params), params, report)
+        found = pick_on_segments(_segmentation(labels, tomogram, params), params, report)
     elif params.model == "points":
         found = _named(_points(particles, tomogram, params), params)
     else:
@@ -85,10 +85,11 @@ def _points(particles: ParticleSet | None, tomogram: Tomogram | None, params: Pi
     return particles if tomogram is None else in_tomogram(particles, tomogram.name)
 
 
-def _segmentation(labels: Labels | None, params: PickParams) -> Labels:
+def _segmentation(labels: Labels | None, tomogram: Tomogram | None, params: PickParams) -> Labels:
+    """Return the segmentation under the name of the tomogram: a file is named otherwise."""
     if labels is None:
         raise MissingError(f"There is no segmentation for {params.model}; give --labels FILE.")
-    return labels
+    return labels if tomogram is None else labels.replace(name=tomogram.name)
 
 
 def _named(particles: ParticleSet, params: PickParams) -> ParticleSet:

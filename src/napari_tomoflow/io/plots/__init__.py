@@ -3,29 +3,38 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, ParticleSet, TiltSeries
 from napari_tomoflow.io.files import written_aside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DRAWN", "figures_of", "save_figures"]
+__all__ = ["DRAWN", "DRAWN_ALONE", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries)
+DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet)
 """Nouns of which there are figures."""
+
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet,)
+"""Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
 
 
-def figures_of(noun: Noun, series: TiltSeries) -> "dict[str, Figure]":
+def figures_of(noun: Noun, series: TiltSeries | None = None) -> "dict[str, Figure]":
     """Draw a result: name → figure, none for a noun that is not in `DRAWN`.
 
     Parameters
     ----------
     noun
     series
-        What the result was made from.
+        What the result was made from; without it only what is `DRAWN_ALONE` is drawn.
     """
+    if isinstance(noun, ParticleSet):
+        from napari_tomoflow.io.plots.particles import particle_figures
+
+        return particle_figures(noun)
+    if series is None:
+        return {}
     if isinstance(noun, Alignment):
         from napari_tomoflow.io.plots.alignment import alignment_figures  # costs matplotlib
 
@@ -41,7 +50,7 @@ def figures_of(noun: Noun, series: TiltSeries) -> "dict[str, Figure]":
     return {}
 
 
-def save_figures(noun: Noun, series: TiltSeries, folder: Path) -> list[Path]:
+def save_figures(noun: Noun, series: TiltSeries | None, folder: Path) -> list[Path]:
     """Draw a result into a folder, ``NAME.png`` for every figure, and return the files.
 
     Raises
