@@ -140,10 +140,7 @@ def test_what_the_format_needs_of_the_tomogram_is_asked_for_by_name(path, chosen
 @pytest.mark.parametrize(("chosen", "kind"), ONLY_ONE, ids=lambda value: getattr(value, "name", value))
 def test_particles_of_several_tomograms_or_kinds_are_not_written_where_they_do_not_fit(path, chosen, kind):
     particles = particles_for(FORMATS[0])
-    if kind == "tomogram":
-        particles = particles.replace(features={})
-    else:
-        particles = particles.replace(tomogram=np.array("TS_01"))
+    particles = particles.replace(**{"tomogram": {"features": {}}, "species": {"tomogram": np.array("TS_01")}}[kind])
     with pytest.raises(DataError, match=f"about one {kind}, but these particles are of"):
         write_particle_table(path, particles, frames=FRAME, program=chosen.name)
     assert list(path.parent.iterdir()) == []

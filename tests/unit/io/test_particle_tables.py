@@ -140,6 +140,11 @@ def test_imod_has_the_first_voxel_at_a_half_a_half_and_zero(tmp_path):
     twice_as_fine = TomogramFrame((200, 400, 600), 1.0)
     again = read_particle_table(tmp_path / "TS_01.mod", frames=twice_as_fine)
     np.testing.assert_allclose(again.centers_ang_zyx, expected, atol=1e-4)
+    assert again.quality["warnings"] == []
+    thinner = TomogramFrame((60, 200, 300), 2.0)
+    third = read_particle_table(tmp_path / "TS_01.mod", frames=thinner)
+    np.testing.assert_allclose(third.centers_ang_zyx, expected, atol=1e-4)
+    assert third.quality["warnings"][0].startswith("The model was made on another volume, of 300 × 200 × 100 voxels")
 
 
 def test_an_imod_model_written_shows_points_of_the_volume(tmp_path):

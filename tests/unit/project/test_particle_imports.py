@@ -123,6 +123,14 @@ def test_picks_on_a_tomogram_of_another_size_lie_where_they_were_picked(project,
     assert record.params["made_on"] == "../theirs.mrc"
 
 
+def test_a_model_that_says_its_volume_needs_no_tomogram(project, tmp_path):
+    particles = picked("bare")
+    write_particle_table(tmp_path / "bare.mod", particles, frames=FRAME)
+    import_particles(project, [tmp_path / "bare.mod"])
+    back = in_place_of(project.load(ParticleSet, "bare"), particles)
+    np.testing.assert_allclose(back.centers_ang_zyx, particles.centers_ang_zyx, atol=1e-3)
+
+
 def test_relions_table_of_tomograms_says_where_its_corners_are(project, tmp_path):
     columns = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize", "rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
     lines = ["data_global", "", "loop_", *(f"_{name}" for name in columns), "TS_01 2.0 1000 800 400", ""]

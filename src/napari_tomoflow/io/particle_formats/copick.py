@@ -15,7 +15,7 @@ from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import numbers, scores, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Floats, Told
+from napari_tomoflow.io.particle_formats.frame import Floats, Told, only_tomogram
 from napari_tomoflow.io.particle_formats.numbering import score_of
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 
@@ -56,7 +56,7 @@ def read_copick(path: Path, told: Told) -> ParticleSet:
 
 def write_copick(path: Path, particles: ParticleSet, told: Told) -> list[str]:
     """Write the picks of one kind of particle in one tomogram."""
-    name = str(particles.tomogram[0]) if len(particles) else ""
+    name = only_tomogram(particles)
     frame = told.whole_frame(name, path)
     positions = told.positions(path, particles) * (frame.voxel_ang or 1.0)
     features = {key: np.asarray(values) for key, values in particles.features.items()}

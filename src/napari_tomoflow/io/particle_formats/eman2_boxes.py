@@ -15,7 +15,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.io.columns import numbers, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Told
+from napari_tomoflow.io.particle_formats.frame import Told, only_tomogram
 from napari_tomoflow.io.particle_formats.numbering import score_of
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 
@@ -59,7 +59,7 @@ def read_eman2_boxes(path: Path, told: Told) -> ParticleSet:
 def write_eman2_boxes(path: Path, particles: ParticleSet, told: Told) -> list[str]:
     """Write the boxes into an info file; what else it holds stays."""
     info = _info(path) if path.exists() else {}
-    name = str(particles.tomogram[0]) if len(particles) else ""
+    name = only_tomogram(particles)
     frame = told.whole_frame(name, path)
     pixel_ang = float(info.setdefault(_PIXEL, frame.smallest_ang))
     positions = (particles.centers_ang_zyx - frame.origin_ang_zyx)[:, ::-1] / pixel_ang

@@ -173,6 +173,11 @@ class Told:
         return self.tomogram or path.stem.removesuffix(drop)
 
 
+def only_tomogram(particles: ParticleSet) -> str:
+    """Name the tomogram of particles that are all of one."""
+    return str(particles.tomogram[0]) if len(particles) else ""
+
+
 def _asks(path: Path, name: str, *, shape: bool, voxel: bool) -> DataError:
     wanted: Sequence[str] = [*(["shape"] if shape else []), *(["voxel size"] if voxel else [])]
     return DataError(

@@ -15,7 +15,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.io.columns import numbers
 from napari_tomoflow.io.files import require_file, written_aside
-from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told, TomogramFrame
+from napari_tomoflow.io.particle_formats.frame import Floats, Names, Told, TomogramFrame, only_tomogram
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _MAGIC = b"IMODV1.2"
 _FIRST_VOXEL = np.array([0.5, 0.5, 0.0])
 _POINT_PX = 5
 _MOST_OBJECTS = 1000
+_SAME_EXTENT_VOXELS = 2.0
 _COLOURS = ((1.0, 0.82, 0.3), (0.3, 0.76, 1.0), (1.0, 0.44, 0.57), (0.49, 0.86, 0.42), (0.78, 0.61, 1.0))
 
 
@@ -52,9 +53,11 @@ def read_imod_model(path: Path, told: Told) -> ParticleSet:
     points = np.concatenate([contour.points for *_, contour in parts])
     positions = numbers(path, dict(zip("xyz", points.T, strict=True))) - _FIRST_VOXEL
     name = told.one_name(path)
+    frame, warnings = _frame_of(model.header, told.frame(name))
+    made_on = Told({name: frame}, pixel_ang=told.pixel_ang)
     species = [label or f"object {place}" for place, label, _, _ in parts]
     return ParticleSet(
-        centers_ang_zyx=_told_of(model.header, told, name).centers(path, positions, np.full(len(points), name)),
+        centers_ang_zyx=made_on.centers(path, positions, np.full(len(points), name)),
         tomogram=np.array(name),
         class_ids=np.repeat([place for place, *_ in parts], counts),
         features={
@@ -62,6 +65,7 @@ def read_imod_model(path: Path, told: Told) -> ParticleSet:
             "contour": np.repeat([number for _, _, number, _ in parts], counts),
             "point_size": np.concatenate([_sizes(contour) for *_, contour in parts]),
         },
+        quality={"warnings": warnings},
     )
 
 
@@ -69,7 +73,7 @@ def write_imod_model(path: Path, particles: ParticleSet, told: Told) -> list[str
     """Write a model that shows every particle as a ball."""
     from imodmodel.models import ImodModel
 
-    name = _only_tomogram(particles)
+    name = only_tomogram(particles)
     frame = told.whole_frame(name, path)
     points = told.positions(path, particles) + _FIRST_VOXEL
     kinds, warnings = _kinds(particles)
@@ -94,21 +98,33 @@ def _model(path: Path) -> Any:
         raise DataError(f"{path} is damaged: {str(error).splitlines()[0]}; copy it again from its source.") from error
 
 
-def _told_of(header: Any, told: Told, name: str) -> Told:
-    """Add what the model says of its volume; it counts in the voxels of that one, which may be binned otherwise."""
+def _frame_of(header: Any, ours: TomogramFrame) -> tuple[TomogramFrame, list[str]]:
+    """Find the volume a model was made on: its own word on it, unless that is our tomogram.
+
+    Returns
+    -------
+    frame : TomogramFrame
+        Placed about our tomogram's centre.
+    warnings : list of str
+        That it is another volume, if it reaches further or less far than ours.
+    """
     shape_zyx = (int(header.zmax), int(header.ymax), int(header.xmax))
     voxel_ang = float(header.pixelsize) * 10.0 ** (10 + int(header.units)) if int(header.units) < 0 else 0.0
-    frame = told.frame(name)
-    if frame.is_whole and (frame.shape_zyx == shape_zyx or voxel_ang <= 0):
-        return told
-    known = TomogramFrame(
-        frame.shape_zyx or (shape_zyx if min(shape_zyx) > 0 else None),
-        frame.voxel_ang or (voxel_ang if voxel_ang > 0 else None),
-        frame.origin_ang_zyx,
-        frame.pixel_ang,
-    )
-    pixel_ang = told.pixel_ang or (voxel_ang if frame.is_whole else None)
-    return Told({**told.frames, name: known}, told.tomogram, told.unit, pixel_ang)
+    if shape_zyx == ours.shape_zyx or min(shape_zyx) < 1 or voxel_ang <= 0:
+        said = None if min(shape_zyx) < 1 else shape_zyx
+        shape = ours.shape_zyx or said
+        return TomogramFrame(shape, ours.voxel_ang or (voxel_ang if voxel_ang > 0 else None), ours.origin_ang_zyx), []
+    theirs = TomogramFrame(shape_zyx, voxel_ang, ours.origin_ang_zyx)
+    if ours.shape_zyx is None or ours.voxel_ang is None:
+        return theirs, []
+    apart_ang = np.abs(np.array(shape_zyx) * voxel_ang - np.array(ours.shape_zyx) * ours.voxel_ang).max()
+    if apart_ang <= _SAME_EXTENT_VOXELS * max(voxel_ang, ours.voxel_ang):
+        return theirs, []
+    size = " × ".join(map(str, shape_zyx[::-1]))
+    return theirs, [
+        f"The model was made on another volume, of {size} voxels of {voxel_ang:.4g} Å: their centres are "
+        "taken to be the same."
+    ]
 
 
 def _sizes(contour: "Contour") -> Floats:
@@ -154,10 +170,6 @@ def _object(place: int, kind: _Kind, particles: ParticleSet, points: Floats) -> 
         made.contours.append(Contour(points=points[rows], point_sizes=own))
     made.update_sizes()
     return made
-
-
-def _only_tomogram(particles: ParticleSet) -> str:
-    return str(particles.tomogram[0]) if len(particles) else ""
 
 
 def _is_model(path: Path) -> bool:
