@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries
+from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.controls import KEYS
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.picker import Picker, open_picker
@@ -190,7 +191,7 @@ def test_drag_in_the_middle_tilts_a_pick_after_the_mouse(picker):
 
 def test_keys_turn_the_selected_picks_about_their_own_axes(picker):
     picker.session.select([1])
-    acts = picker._acts()
+    acts = acts_of(picker)
     acts["Z"]()
     acts["Shift-X"]()
     expected = Rotation.from_euler("z", 5, degrees=True) * Rotation.from_euler("x", -5, degrees=True)
@@ -237,7 +238,7 @@ def test_type_table_changes_types_and_refuses_nonsense(picker):
     assert table.item(0, 3).text() == "180"
     picker.panel.add_type.click()
     picker.session.select([0, 2])
-    picker._acts()["2"]()
+    acts_of(picker)["2"]()
     np.testing.assert_array_equal(picker.session.picks[TYPE][:3], [1, 0, 1])
     assert [table.item(row, 5).text() for row in (0, 1)] == ["1", "2"]
 
@@ -340,7 +341,7 @@ def test_canvas_of_the_viewer_takes_clicks_and_drags_too(picker, qtbot, MouseEve
 
 
 def test_every_key_that_is_told_does_something(picker):
-    assert set(KEYS) <= set(picker._acts())
+    assert set(KEYS) <= set(acts_of(picker))
     bound = {str(key) for key in picker.viewer.layers["picks in view"].keymap}
     assert {key.replace("Control", "Ctrl").replace("-", "+") for key in KEYS} <= bound
 

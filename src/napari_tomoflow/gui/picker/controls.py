@@ -41,6 +41,7 @@ KEYS = {
     "X": "turn the selected picks by 5° about their x; Y and Z likewise, with Shift the other way",
     "O": "lay the oblique plane into the selected pick",
     "T": "picks on the tilt images / in the tomogram",
+    "G": "gallery of all picks",
     "Control-Z": "undo",
     "Control-Shift-Z": "redo",
     "[": "tomogram before",
@@ -93,6 +94,7 @@ class Panel(QScrollArea):
         self.before, self.after = self.button("◀", "["), self.button("▶", "]")
         self.to_pick, self.tilts = self.button("Into the pick", "O"), self.button("Tilts", "T")
         self.tilts.setCheckable(True)
+        self.gallery = self.button("Gallery", "G")
         self.open, self.save = QPushButton("Open…"), QPushButton("Save as jobs")
         self.add_type, self.remove_type = QPushButton("New type"), QPushButton("Remove type")
         self.drop_hidden = QPushButton("Delete hidden")
@@ -126,7 +128,7 @@ class Panel(QScrollArea):
         layout.addLayout(_row(self.add_type, self.remove_type))
         layout.addWidget(_group("Click and brush", (self.snaps, self.method), (self.brush,)))
         layout.addWidget(_group("Scores of this type", (self.scores,), (self.drop_hidden,)))
-        layout.addWidget(_group("Picks", (self.shape, self.arrows, self.tilts)))
+        layout.addWidget(_group("Picks", (self.shape, self.arrows, self.tilts, self.gallery)))
         layout.addWidget(_group("Slices", (self.look,)))
         layout.addWidget(_group("Oblique plane", tuple(self.frame), (self.side, self.to_pick, self.follows)))
         layout.addWidget(self.statistics)

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.errors import TomoflowError
 from napari_tomoflow.core.model import Tomogram
@@ -17,6 +16,7 @@ from napari_tomoflow.core.ops.poses import matrices_from_quaternions, matrices_f
 from napari_tomoflow.gui.dock import project_open_in
 from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.keys import bind_shortcuts
+from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
 from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel
 from napari_tomoflow.gui.picker.gestures import Gesture
@@ -25,13 +25,13 @@ from napari_tomoflow.gui.picker.project_picks import ProjectPicks
 from napari_tomoflow.gui.picker.scene import Scene
 from napari_tomoflow.gui.picker.session import Session, turned
 from napari_tomoflow.gui.picker.snapping import snap
-from napari_tomoflow.gui.picker.statistics import describe
-from napari_tomoflow.gui.picker.tools import TOOLS, Tool, Tools
+from napari_tomoflow.gui.picker.statistics import summing_up
+from napari_tomoflow.gui.picker.tools import Tool, Tools
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
 from napari_tomoflow.project import Project
 
+_LEAST_WIDTH_PX = 560
 _NOTHING_OPEN = "Open a project whose series have tomograms."
-_STEP_DEG = 5.0
 
 
 class Picker(QWidget):
@@ -51,6 +51,12 @@ class Picker(QWidget):
     saved = Signal(object)
     """The records of the jobs that were saved, by tomogram."""
 
+    changed = Signal()
+    """Picks, types or the tomogram are others than before."""
+
+    selected = Signal()
+    """Other picks are selected."""
+
     def __init__(self, napari_viewer: Any, project: Path | str | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewer = napari_viewer
@@ -59,7 +65,7 @@ class Picker(QWidget):
         self.session = Session()
         self.tools = Tools(self.session)
         self._shown = ""
-        acts = self._acts()
+        acts = acts_of(self)
         self.panel = Panel(acts)
         self.board = Board(self._handle)
         self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, CANVAS_KEYS)
@@ -144,16 +150,24 @@ class Picker(QWidget):
         elif not self.panel.background.start(lambda report: snap(tomogram, centers, diameters, method, report), take):
             show_error("Something is being computed; wait for it or cancel it.")
 
-    def delete_picks(self) -> None:
-        """Delete the selected picks."""
-        self._do(lambda: self.session.delete(self.session.selection))
+    def delete_picks(self, rows: Rows | None = None) -> None:
+        """Delete picks, unless others are named the selected ones."""
+        self._do(lambda: self.session.delete(self.session.selection if rows is None else rows))
 
-    def choose_type(self, index: int) -> None:
-        """Make new picks, and the selected ones, be of a type."""
-        if 0 <= index < len(self.session.types) and self.session.types[index].is_present:
-            self.session.active_type = index
-            self._do(lambda: self.session.retype(self.session.selection, index))
-            self.refresh()
+    def retype_picks(self, rows: Rows, index: int) -> None:
+        """Make picks be of another type."""
+        self._do(lambda: self.session.retype(rows, index))
+
+    def select_all(self) -> None:
+        """Select all picks in view."""
+        self._do(lambda: self.session.select(self.session.shown()))
+
+    def choose_type(self, number: int) -> None:
+        """Make new picks, and the selected ones, be of the type in a row of the table, counted from 1."""
+        present = [index for index, one in enumerate(self.session.types) if one.is_present]
+        if number <= len(present):
+            self._make_active(present[number - 1])
+            self.retype_picks(self.session.selection, present[number - 1])
 
     def undo(self) -> None:
         """Take the last change back, and look where it was."""
@@ -171,10 +185,14 @@ class Picker(QWidget):
             at = np.searchsorted(rows, selection[0]) if len(selection) else -1 if step > 0 else 0
             self.go_to_pick(int(rows[(at + step) % len(rows)]))
 
+    def look_at_pick(self, row: int) -> None:
+        """Look at a pick, whatever is selected."""
+        self.scene.go_to(self.session.picks[CENTERS][row])
+
     def go_to_pick(self, row: int) -> None:
         """Select a pick and look at it."""
         self.session.select([row])
-        self.scene.go_to(self.session.picks[CENTERS][row])
+        self.look_at_pick(row)
 
     def turn_selected(self, axis: int, angle_deg: float) -> None:
         """Turn the selected picks about an axis of their own."""
@@ -201,6 +219,12 @@ class Picker(QWidget):
             with _told():
                 self.scene.show_tilts(*self.picks.tilts(self.session.tomogram))
         self.panel.tilts.setChecked(self.scene.tilts is not None)
+
+    def show_gallery(self) -> None:
+        """Show tiles of all picks in a dock of its own."""
+        from napari_tomoflow.gui.gallery.gallery import Gallery  # which needs a picker
+
+        docked(self.viewer, "Gallery", Gallery)
 
     def save(self) -> None:
         """Save the picks of all tomograms that have changed, each as a job."""
@@ -258,11 +282,13 @@ class Picker(QWidget):
             with QSignalBlocker(self.panel.tomograms):
                 self.panel.tomograms.setCurrentText(name)
         self.refresh()
+        self.changed.emit()
 
     def _take_selection(self) -> None:
         if self.panel.follows.isChecked():
             self.lay_into_pick()
         self.scene.show_picks()
+        self.selected.emit()
 
     def _take_added(self, rows: Rows) -> None:
         """Look at what was clicked, in its middle if that is wanted."""
@@ -306,18 +332,7 @@ class Picker(QWidget):
         self.scene.show_picks()
 
     def _prepare_statistics(self) -> Pictures | None:
-        session = self.session
-        if not session.tomogram:
-            return None
-        rows = session.picks.there()
-        types, centers = session.picks[TYPE][rows], session.picks[CENTERS][rows]
-        shown = [(index, one) for index, one in enumerate(session.types) if one.is_present]
-
-        def count() -> Iterator[tuple[str, str]]:
-            texts = [describe(one.name, centers[types == index], one.diameter_ang) for index, one in shown]
-            yield "statistics", "<br>".join(texts)
-
-        return count
+        return summing_up(self.session) if self.session.tomogram else None
 
     def _show_statistics(self, what: str, text: str) -> None:
         self.panel.statistics.setText(text)
@@ -333,33 +348,6 @@ class Picker(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder", str(Path.cwd()))
         if folder:
             self.open_project(folder)
-
-    def _acts(self) -> dict[str, Callable[[], None]]:
-        """Return what each key does."""
-        acts: dict[str, Callable[[], None]] = {
-            "C": lambda: self.snap_picks(self.session.selection),
-            "Delete": self.delete_picks,
-            "Control-A": lambda: self._do(lambda: self.session.select(self.session.shown())),
-            "N": lambda: self.walk(1),
-            "B": lambda: self.walk(-1),
-            "O": self.lay_into_pick,
-            "T": self.toggle_tilts,
-            "Control-Z": self.undo,
-            "Control-Shift-Z": self.redo,
-            "[": lambda: self.step_tomogram(-1),
-            "]": lambda: self.step_tomogram(1),
-        }
-        acts |= {tool[0].upper(): partial(self.set_tool, tool) for tool in TOOLS}
-        acts |= {str(number): partial(self._choose_nth, number) for number in range(1, 10)}
-        for axis, key in enumerate("XYZ"):
-            acts[key] = partial(self.turn_selected, axis, _STEP_DEG)
-            acts[f"Shift-{key}"] = partial(self.turn_selected, axis, -_STEP_DEG)
-        return acts
-
-    def _choose_nth(self, number: int) -> None:
-        present = [index for index, one in enumerate(self.session.types) if one.is_present]
-        if number <= len(present):
-            self.choose_type(present[number - 1])
 
     def _listen(self) -> None:
         panel, tools = self.panel, self.tools
@@ -397,9 +385,17 @@ class Picker(QWidget):
         self.session.delete(self.session.below_threshold(self.session.active_type))
 
     def _lay_out(self) -> None:
+        seen = QWidget()
+        keys = QLabel(CANVAS_KEYS)
+        keys.setWordWrap(True)
+        column = QVBoxLayout(seen)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.board, 1)
+        column.addWidget(keys)
+        self.board.setMinimumWidth(_LEAST_WIDTH_PX)
         parts = QSplitter(Qt.Orientation.Horizontal)
-        parts.addWidget(self.board)
-        parts.addWidget(self.panel)
+        for part in (seen, self.panel):
+            parts.addWidget(part)
         parts.setStretchFactor(0, 1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

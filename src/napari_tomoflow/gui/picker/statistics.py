@@ -1,8 +1,13 @@
 """Numbers about picks: how many, how far apart. It knows no viewer."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from napari_tomoflow.gui.picker.picks import CENTERS, TYPE
+from napari_tomoflow.gui.picker.session import Session
 
 
 def neighbour_distances(centers_ang_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -25,3 +30,16 @@ def describe(name: str, centers_ang_zyx: NDArray[np.float64], diameter_ang: floa
         if overlap:
             words.append(f"{overlap} nearer to another than their diameter")
     return ", ".join(words)
+
+
+def summing_up(session: Session) -> Callable[[], Iterator[tuple[str, str]]]:
+    """Prepare to describe the picks of every type, a line each; what is returned may run in any thread."""
+    rows = session.picks.there()
+    types, centers = session.picks[TYPE][rows], session.picks[CENTERS][rows]
+    present = [(index, one) for index, one in enumerate(session.types) if one.is_present]
+
+    def sum_up() -> Iterator[tuple[str, str]]:
+        texts = [describe(one.name, centers[types == index], one.diameter_ang) for index, one in present]
+        yield "statistics", "<br>".join(texts)
+
+    return sum_up

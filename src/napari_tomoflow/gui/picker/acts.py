@@ -1,0 +1,45 @@
+"""What each key of the picker does."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_tomoflow.gui.picker.tools import TOOLS
+
+if TYPE_CHECKING:
+    from napari_tomoflow.gui.picker.picker import Picker
+
+_STEP_DEG = 5.0
+
+Acts = dict[str, Callable[[], None]]
+"""Key, as napari writes it, → what it does."""
+
+
+def acts_of(picker: "Picker") -> Acts:
+    """Return what each key does in the picker."""
+    acts: Acts = {
+        "C": lambda: picker.snap_picks(picker.session.selection),
+        "N": lambda: picker.walk(1),
+        "B": lambda: picker.walk(-1),
+        "O": picker.lay_into_pick,
+        "T": picker.toggle_tilts,
+        "G": picker.show_gallery,
+        "[": lambda: picker.step_tomogram(-1),
+        "]": lambda: picker.step_tomogram(1),
+    }
+    acts |= {tool[0].upper(): partial(picker.set_tool, tool) for tool in TOOLS}
+    for axis, key in enumerate("XYZ"):
+        acts[key] = partial(picker.turn_selected, axis, _STEP_DEG)
+        acts[f"Shift-{key}"] = partial(picker.turn_selected, axis, -_STEP_DEG)
+    return acts | acts_on_picks(picker)
+
+
+def acts_on_picks(picker: "Picker") -> Acts:
+    """Return what keys do wherever picks can be selected, the gallery included."""
+    acts: Acts = {
+        "Delete": picker.delete_picks,
+        "Control-A": picker.select_all,
+        "Control-Z": picker.undo,
+        "Control-Shift-Z": picker.redo,
+    }
+    return acts | {str(number): partial(picker.choose_type, number) for number in range(1, 10)}
