@@ -252,6 +252,8 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
         for number, case in enumerate(sorted({line["case"] for line in seen})):
             for reported, marker in ((False, "o"), (True, "x")):
                 some = [line for line in seen if line["case"] == case and is_reported(line) is reported]
+                if not some:
+                    continue
                 label = f"{case}, reported as failed" if reported else case
                 true_px, claimed_px = [line["true_px"] for line in some], [line["claims"][name] for line in some]
                 panel.plot(true_px, claimed_px, marker, color=f"C{number}", ms=5, alpha=0.8, label=label)
@@ -259,7 +261,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
         panel.axvline(FAILED_PX, color="C3", lw=0.8, ls="--")
         panel.axhline(FAILED_PX, color="C3", lw=0.8, ls="--")
         panel.set(xscale="log", yscale="log", xlim=span, ylim=span, xlabel="true error, px", ylabel=name)
-        panel.legend()
+        panel.legend(loc="upper left", fontsize="x-small")
     for panel in panels[len(names) :]:
         panel.set_visible(False)
     figure.savefig(path, dpi=110)

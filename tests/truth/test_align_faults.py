@@ -130,10 +130,31 @@ def test_a_tilt_that_shows_something_else_is_given_up_with_the_reason(small):
     assert any("Tilt 7 is left out" in warning for warning in alignment.quality["warnings"])
 
 
+def lean_of_matter_deg(made, lean_deg):
+    """Lean of a plane through the molecules in the field: they are too few to lie just as their ice does."""
+    half_ang = 0.5 * made.series.pixel_ang * np.array(made.series.shape_yx)
+    centres = made.particles.centers_ang_zyx
+    z, y, x = centres[(np.abs(centres[:, 1:]) < half_ang).all(axis=1)].T
+    slope_x = np.linalg.lstsq(np.column_stack([np.ones(len(z)), x, y]), z)[0][1]
+    return lean_deg - np.rad2deg(np.arctan(slope_x))
+
+
 @pytest.mark.slow
-def test_the_tilt_offset_is_the_lean_that_levelling_took_out():
-    made = acquired(5, size_px=256, pixel_ang=20.0, n_tilts=31, specimen_tilt_deg=6.0)
-    alignment = align(made.series, AlignParams(landmarks="none"))
-    assert alignment.quality["tilt_offset_deg"] == pytest.approx(6.0, abs=1.5)
+@pytest.mark.parametrize(("seed", "lean_deg"), [(6, -8.0), (9, 10.0)])
+def test_the_tilt_offset_is_the_lean_of_the_specimen_within_the_error_stated(seed, lean_deg):
+    thin = {"n_tilts": 31, "thickness_nm": 80.0, "n_gold": 0, "n_ribosomes": 60, "n_vesicles": 0}
+    made = acquired(seed, **SMALL, **thin, specimen_tilt_deg=lean_deg)
+    quality = align(made.series).quality
+    assert quality["level_error_deg"] < 1.0
+    assert abs(quality["tilt_offset_deg"] - lean_of_matter_deg(made, lean_deg)) < 3 * quality["level_error_deg"]
+    assert quality["tilt_offset_deg"] == pytest.approx(lean_deg, abs=1.5)
     as_recorded = align(made.series, AlignParams(landmarks="none", level=False))
     assert as_recorded.quality["tilt_offset_deg"] is None
+
+
+@pytest.mark.slow
+def test_a_lean_that_scattered_molecules_in_thick_ice_do_not_tell_is_left_alone():
+    made = acquired(5, size_px=256, pixel_ang=20.0, n_tilts=31, specimen_tilt_deg=6.0)
+    quality = align(made.series, AlignParams(landmarks="none")).quality
+    assert quality["tilt_offset_deg"] is None
+    assert quality["level_error_deg"] > 1.0
