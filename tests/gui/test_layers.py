@@ -1,12 +1,14 @@
 """Nouns go into layers and come back whole; everything overlays in Å."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, Labels, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Alignment, Frames, Labels, Movies, ParticleSet, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.gui.layers import FROM_LAYER, TO_LAYER, contrast_limits, from_layer, to_layers
 
 
@@ -39,11 +41,23 @@ def test_noun_comes_back_whole(kind, request):
 
 
 def test_every_noun_with_a_picture_has_both_ways():
-    assert set(TO_LAYER) == set(FROM_LAYER) == {TiltSeries, Tomogram, ParticleSet, Labels, RawStack}
+    assert set(TO_LAYER) == set(FROM_LAYER) == {TiltSeries, Movies, Tomogram, ParticleSet, Labels, RawStack}
 
 
 def test_noun_without_a_picture_has_no_layers(tilt_series):
     assert to_layers(Alignment.nominal(tilt_series)) == []
+
+
+def test_movies_are_shown_as_the_sums_of_their_frames(tilt_series):
+    rng = np.random.default_rng(8)
+    stacks = tuple(rng.poisson(2.0, (4, 24, 32)).astype(np.uint8) for _ in range(tilt_series.n_tilts))
+    known = {one.name: getattr(tilt_series, one.name) for one in fields(TiltSeries)}
+    movies = Movies(**known | {"images": Frames(stacks)})
+    layer = Layer.create(*to_layers(movies)[0])
+    np.testing.assert_array_equal(np.asarray(layer.data[3]), stacks[3].sum(axis=0))
+    back = from_layer(layer.as_layer_data_tuple())
+    assert isinstance(back, Movies)
+    assert back.images is movies.images
 
 
 def test_particles_keep_their_places_on_a_voxel_grid(particles):

@@ -81,6 +81,59 @@ def test_frames_without_an_mdoc_ask_for_one(project, tmp_path, capsys):
     assert "give --mdoc FILE as well" in capsys.readouterr().err
 
 
+def test_movies_are_listed_in_a_file_with_their_angles(project, tmp_path):
+    mdoc, _ = make_movies(tmp_path / "my frames")
+    mdoc.unlink()
+    names = sorted((tmp_path / "my frames").iterdir())
+    angles = [float(path.stem.split("_")[-1]) for path in names]
+    rows = [f"my frames/{path.name} {angle}" for path, angle in zip(names, angles, strict=True)]
+    (tmp_path / "TS_07.txt").write_text("# movie, angle\n" + "\n".join(rows) + "\n")
+    assert main(["import", str(project), "--frames", str(tmp_path / "TS_07.txt"), "--pixel-ang", "2"]) == 0
+    movies = Project.open(project).load(Movies, "TS_07")
+    np.testing.assert_allclose(movies.tilt_deg, angles)
+    assert [stack.path for stack in movies.images.stacks] == names
+    assert all(stack.shape == (4, *SHAPE) for stack in movies.images.stacks)
+
+
+def test_angles_of_listed_movies_may_lie_in_a_file_of_their_own(project, tmp_path, capsys):
+    make_movies(tmp_path)
+    (tmp_path / "TS_07.txt").write_text("\n".join(sorted(path.name for path in tmp_path.glob("*.tif"))))
+    (tmp_path / "TS_07.tlt").write_text("\n".join(f"{tilt}" for tilt in TILTS[:4]))
+    words = ["import", str(project), "--frames", str(tmp_path / "TS_07.txt"), "--pixel-ang", "2"]
+    assert main(words) == 2
+    assert "--angles" in capsys.readouterr().err
+    assert main([*words, "--angles", str(tmp_path / "TS_07.tlt")]) == 2
+    assert "4 angles but" in capsys.readouterr().err
+    (tmp_path / "TS_07.tlt").write_text("\n".join(f"{tilt}" for tilt in TILTS))
+    assert main([*words, "--angles", str(tmp_path / "TS_07.tlt")]) == 0
+    np.testing.assert_allclose(Project.open(project).load(Movies, "TS_07").tilt_deg, TILTS)
+
+
+def test_movies_of_an_mdoc_may_lie_in_many_places_that_a_list_tells(project, tmp_path):
+    mdoc, _ = make_movies(tmp_path / "frames")
+    moved = []
+    for number, path in enumerate(sorted((tmp_path / "frames").glob("*.tif"))):
+        (tmp_path / f"disk{number % 2}").mkdir(exist_ok=True)
+        moved.append(path.rename(tmp_path / f"disk{number % 2}" / path.name))
+    (tmp_path / "list.txt").write_text("\n".join(map(str, moved)))
+    assert main(["import", str(project), "--mdoc", str(mdoc), "--frames", str(tmp_path / "list.txt")]) == 0
+    movies = Project.open(project).load(Movies, "TS_01")
+    assert {stack.path for stack in movies.images.stacks} == set(moved)
+    np.testing.assert_allclose(movies.tilt_deg, TILTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "names no movies"), ("a.tif 3\nb.tif\n", "1 angles for 2 movies"), ("a.tif\nb.tif\n", "cannot be opened")],
+)
+def test_a_list_that_is_no_use_is_refused_by_name(project, tmp_path, capsys, text, said):
+    (tmp_path / "list.txt").write_text(text)
+    assert main(["import", str(project), "--frames", str(tmp_path / "list.txt"), "--pixel-ang", "2"]) != 0
+    err = capsys.readouterr().err
+    assert said in err
+    assert "list.txt" in err
+
+
 def test_run_begins_with_motion_where_there_are_movies_and_only_there(project, tmp_path, monkeypatch):
     monkeypatch.setattr(projects, "_UNATTENDED", ("motion",))
     mdoc, _ = make_movies(tmp_path / "frames")

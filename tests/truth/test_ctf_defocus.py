@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.bench_ctf import measure, specimen, summary
+from imaged_noise import DEFOCUS_ANG, noise_series
 from napari_tomoflow.core.model import Alignment, Optics, TiltSeries
 from napari_tomoflow.core.simulation.params import SimulateParams
 from napari_tomoflow.core.stages.ctf import CtfParams, ctf
@@ -70,6 +71,22 @@ def test_without_tilt_there_is_no_gradient_and_the_hand_stays_undecided():
     assert found.quality["hand_confidence"] < 0.9
     assert any("undecided" in warning for warning in found.quality["warnings"])
     assert np.abs(found.defocus_ang - made.ctf.defocus_ang).max() <= 500
+
+
+def test_a_series_whose_gradient_was_taken_away_leaves_the_hand_undecided():
+    # Rings to 9 Å in every tilt, tilts to 40°: a gradient would be seen, but there is none.
+    series = noise_series(512).replace(axis_deg=0.0, defocus_hand=1)
+    found = ctf(series)
+    assert np.abs(found.defocus_ang - DEFOCUS_ANG).max() <= 200
+    assert found.quality["hand_from_images"] == 0
+    assert found.quality["hand_gain_over_none"] < 0
+    assert any("undecided" in warning and "declared one, +1" in warning for warning in found.quality["warnings"])
+
+
+def test_without_a_tilt_axis_the_hand_is_undecided_and_the_way_out_is_told():
+    found = ctf(small_series().series.replace(axis_deg=None))
+    assert found.hand == found.quality["hand_from_images"] == 0
+    assert any("axis is not known" in warning and "run align first" in warning for warning in found.quality["warnings"])
 
 
 def test_a_blank_tilt_is_interpolated_and_said_so():

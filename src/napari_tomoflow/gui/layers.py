@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Labels, Noun, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Labels, Movies, Noun, ParticleSet, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.gui.pyramid import Level, pyramid
 
@@ -205,6 +205,7 @@ def labels_from_layer(data: Any, attributes: Mapping[str, Any]) -> Labels:
 TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
     RawStack: raw_stack_to_layer,
     TiltSeries: tilt_series_to_layer,
+    Movies: tilt_series_to_layer,  # sums of frames as recorded, made when they come into view
     Tomogram: tomogram_to_layer,
     ParticleSet: particles_to_layer,
     Labels: labels_to_layer,
@@ -213,6 +214,7 @@ TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
 FROM_LAYER: Mapping[type, Callable[[Any, Mapping[str, Any]], Noun]] = {
     RawStack: raw_stack_from_layer,
     TiltSeries: tilt_series_from_layer,
+    Movies: tilt_series_from_layer,
     Tomogram: tomogram_from_layer,
     ParticleSet: particles_from_layer,
     Labels: labels_from_layer,

@@ -17,7 +17,7 @@ from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.io.alignments import read_alignment
 from napari_tomoflow.io.foreign import BinnedBy, StackFacts
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
-from napari_tomoflow.io.movies import is_movies, read_movies
+from napari_tomoflow.io.movies import is_movies, read_listed, read_movies
 from napari_tomoflow.io.relion import STAR_SUFFIXES, read_relion_series, relion_raw_stack
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.stacks import open_stack, stem_of
@@ -89,7 +89,8 @@ def read_raw_stack(
     aligned_binned_by : {"average", "crop"}, optional
         How the stack that was aligned was binned, if it was.
     frames : Path, optional
-        Folder with the movies an mdoc names; that of the mdoc when left out.
+        Folder with the movies an mdoc names, or a list of them; the mdoc's folder when left out. A list that is
+        `path` as well needs no mdoc.
     gain : Path, optional
         Gain reference of the movies.
     **alignment : Path, optional
@@ -106,8 +107,9 @@ def read_raw_stack(
     DataError
         A file is damaged, or holds another number of tilts than the stack.
     """
-    if is_movies(path):
-        movies = read_movies(path, frames, gain)
+    is_list = frames is not None and frames.resolve() == path.resolve()
+    if is_movies(path) or is_list:
+        movies = read_listed(path, angles, gain) if is_list else read_movies(path, frames, gain)
         return movies if order is None or order in ORDERS else _with_order(movies, Path(order))
     if frames is not None or gain is not None:
         raise DataError(f"{path} is no mdoc, so it names no movies; give the mdoc, and with --frames their folder.")

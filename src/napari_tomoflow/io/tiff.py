@@ -53,7 +53,7 @@ def _load(path: Path) -> Array:
             raise DataError(f"{path} is cut short after {len(file.pages)} pages; copy it again from its source.")
     dtype = np.dtype(first.dtype or np.void)
     # Pages written one by one are a series each; a stack has but one kind of them.
-    if len(kinds) > 1 or len(first.shape) not in (2, 3) or dtype.kind not in "iuf" or "S" in first.axes:
+    if len(kinds) > 1 or len(first.shape) not in (2, 3) or dtype.kind not in "biuf" or "S" in first.axes:
         found = ", ".join(f"{' × '.join(map(str, shape))} {kind}" for shape, kind, _ in sorted(kinds))
         raise DataError(
             f"{path} is no stack of grey images: it holds {found}; "

@@ -103,10 +103,11 @@ def _stacks(request: Request) -> Sequence[Path]:
     """Return the stacks the person named, or those whose alignments were named instead."""
     named = [option for option in FOREIGN if getattr(request.params, option, None) is not None]
     mdoc = getattr(request.params, "mdoc", None)
-    if getattr(request.params, "frames", None) is not None and not request.sources:
-        if mdoc is None:
-            raise ParamError("--frames alone tells no angles; give --mdoc FILE as well, or name mdocs as the stacks.")
-        return [mdoc]
+    frames = getattr(request.params, "frames", None)
+    if frames is not None and not request.sources:
+        if mdoc is None and frames.is_dir():
+            raise ParamError("--frames alone tells no angles; give --mdoc FILE as well, or a list of movies with them.")
+        return [mdoc or frames]
     if not named and not request.sources:
         raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
     if not named:

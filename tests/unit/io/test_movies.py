@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from eer_files import RUN_BITS, write_eer
 from faults.movie_files import SHAPE, make_movies, write_frames
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Frames, Movies
@@ -39,6 +40,18 @@ def test_the_many_frames_of_an_eer_movie_are_read_as_ten_sums_that_lose_nothing(
     assert opened.shape == (10, 64, 96)
     np.testing.assert_array_equal(opened[:].sum(axis=0), frames.sum(axis=0))
     np.testing.assert_array_equal(opened[0], frames[:10].sum(axis=0))
+
+
+@pytest.mark.parametrize("compression", RUN_BITS)
+def test_electrons_of_an_eer_movie_fall_where_its_bits_say(tmp_path, compression):
+    frames = np.random.default_rng(2).random((23, 48, 64)) < 0.03
+    frames[:, 10:40] = False  # runs longer than one number holds
+    write_eer(tmp_path / "a.eer", frames, compression)
+    opened = open_frames(tmp_path / "a.eer")
+    assert opened.shape == (10, 48, 64)
+    upright = frames[:, ::-1]  # the first row of a TIFF is the topmost
+    np.testing.assert_array_equal(opened[:].sum(axis=0), upright.sum(axis=0))
+    np.testing.assert_array_equal(opened[0], upright[:2].sum(axis=0))
 
 
 def test_an_eer_movie_nothing_can_decode_is_refused_with_the_remedy(tmp_path, monkeypatch):

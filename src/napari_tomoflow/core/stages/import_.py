@@ -34,7 +34,11 @@ class ImportParams(Params):
 
     angles: Path | None = param(None, help="File with the tilt angles, one a line, in the order of the stack.")
     mdoc: Path | None = param(None, help="SerialEM mdoc of the series, or a folder with one mdoc for each tilt.")
-    frames: Path | None = param(None, help="Folder with the movies an mdoc names; left empty, that of the mdoc.")
+    frames: Path | None = param(
+        None,
+        help="Folder with the movies an mdoc names, or a list of movies, one a line, with or without its tilt angle; "
+        "left empty, the folder of the mdoc.",
+    )
     gain: Path | None = param(None, help="Gain reference of the movies, in any of its eight orientations.")
     pixel_ang: float | None = param(None, unit="Å", low=0.001, high=1e6, help="Pixel size of the images.")
     voltage_kv: float | None = param(None, unit="kV", low=1, high=3000, help="Acceleration voltage.")
