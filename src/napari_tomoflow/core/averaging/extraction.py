@@ -156,7 +156,7 @@ def fill_volumes(
 
     for first, rows, pictures in _by_batch(subtilts, source, weighed, report, "Reconstructing particles"):
         particle, tilt = _places(subtilts, rows)
-        rotations = subtilts.rotations[rows]
+        rotations = poses.matrices_from_quaternions(subtilts.quaternions_xyzw[rows])
         for one in np.unique(particle):
             mine = particle == one
             pairs = [pictures[each] for each in tilt[mine]]

@@ -15,6 +15,7 @@ from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet, SubtiltSet
 from napari_tomoflow.core.model.noun import Array
+from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
@@ -75,19 +76,17 @@ class StackImages:
 
     def images(self, chosen: Indices) -> ParticleImages:
         """Read the sub-tilts of some particles, in the order of the stack; a particle may have fewer than others."""
-        of_particle = [np.flatnonzero(self.subtilts.particle == one) for one in chosen]
-        n, count = self.box_px, max((len(one) for one in of_particle), default=0)
+        of_particle = [self._rows[self._starts[one] : self._starts[one + 1]] for one in chosen]
+        n, count = self.box_px, max((len(rows) for rows in of_particle), default=0)
         shape = (len(chosen), count, n, n // 2 + 1)
         images_rft, power = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
         visible = np.zeros(shape[:2], np.bool_)
         rotations = np.tile(np.eye(3), (*shape[:2], 1, 1))
+        moved = self.particles.centers_ang_zyx[chosen] - self.subtilts.particles.centers_ang_zyx[chosen]
         for number, rows in enumerate(of_particle):
             here = number, slice(len(rows))
-            moved = (
-                self.particles.centers_ang_zyx[chosen[number]] - self.subtilts.particles.centers_ang_zyx[chosen[number]]
-            )
-            rotations[here] = self.subtilts.rotations[rows]
-            images_rft[here], power[here] = self._weighed(rows, rotations[here] @ moved[::-1])
+            rotations[here] = matrices_from_quaternions(self.subtilts.quaternions_xyzw[rows])
+            images_rft[here], power[here] = self._weighed(rows, rotations[here] @ moved[number, ::-1])
             visible[here] = True
         return ParticleImages(
             images_rft=images_rft, power=power, rotations=rotations, visible=visible, pixel_ang=self.pixel_ang
@@ -128,6 +127,17 @@ class StackImages:
             raise DataError(f"Sub-tilt {row + 1} of the stack is blank (every pixel is {mean:g}); leave it out.")
         inside = outside[np.abs(outside - mean) < _CLIP_SD * sd]
         return np.asarray((image - inside.mean()) * (sign / inside.std()), np.float32)
+
+    @cached_property
+    def _rows(self) -> Indices:
+        """Rows of the stack by particle."""
+        return np.argsort(self.subtilts.particle, kind="stable")
+
+    @cached_property
+    def _starts(self) -> Indices:
+        """Where the rows of each particle begin among them, and where the last ones end."""
+        count = np.bincount(self.subtilts.particle, minlength=len(self.subtilts.particles))
+        return np.concatenate([[0], np.cumsum(count)])
 
     @property
     def _images(self) -> Array:
