@@ -1,12 +1,22 @@
 """How long alignment from disk takes, where the time goes and how much memory it needs, from 512² to 4096².
 
-The same simulated specimen is shown at every size: expected counts are simulated at 512² or 1024², interpolated
-to the size by padding their transform, and noise is added pixel by pixel.
+    python tests/benchmarks/bench_align.py --sizes 512 1024 2048 4096 --out FOLDER
+
+The same simulated specimen is shown at every size: expected counts are simulated at up to 512², interpolated
+to the size by padding their transform, and noise is added pixel by pixel. Rows are added to those of earlier runs,
+and the last of each size is drawn.
 """
 
+import argparse
+import json
 import resource
+import sys
+import tempfile
 import time
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
 import mrcfile
 import numpy as np
@@ -19,6 +29,9 @@ from napari_tomoflow.io.stacks import open_stack
 
 FIELD_ANG = 5530.0
 COUNTS_PER_ANG2 = 2.0
+N_TILTS = {4096: 60}
+"""At sizes that are asked for with more tilts than 41."""
+
 LIMITS_S = {(41, 1024): 20.0, (60, 4096): 240.0}
 LIMIT_GB = 6.0
 
@@ -67,22 +80,82 @@ def write_series(path, n_tilts, size):
     return made.replace(images=open_stack(path), pixel_ang=pixel_ang)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n_tilts", "size"), [(41, 512), (41, 1024), (41, 2048), (60, 4096)])
-def test_time_and_memory_of_aligning_from_disk(n_tilts, size, tmp_path):
-    path = tmp_path / "stack.mrc"
+class Row(NamedTuple):
+    """What one alignment cost; the memory is the most the process ever held, making the series included."""
+
+    n_tilts: int
+    size_px: int
+    seconds: float
+    cpu_s: float
+    gigabytes: float
+    residual_px: float
+    tilts_kept: int
+    where: str
+
+    def __str__(self):
+        return (
+            f"{self.n_tilts} × {self.size_px}²: {self.seconds:.1f} s ({self.cpu_s:.1f} CPU-s), at most "
+            f"{self.gigabytes:.2f} GB; {self.where}; residual {self.residual_px} px"
+        )
+
+
+def measure(n_tilts, size, folder):
+    """Write a series, align it from disk and take it away again."""
+    path = Path(folder) / f"stack_{size}.mrc"
     try:
         series = write_series(path, n_tilts, size)
         watch, started, used = Stopwatch(), time.perf_counter(), time.process_time()
         alignment = align(series, report=watch)
-        seconds, cpu = time.perf_counter() - started, time.process_time() - used
+        seconds, cpu_s = time.perf_counter() - started, time.process_time() - used
     finally:
         path.unlink(missing_ok=True)
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(  # noqa: T201
-        f"\n{n_tilts} × {size}²: {seconds:.1f} s ({cpu:.1f} CPU-s), at most {gigabytes:.2f} GB; {watch}; "
-        f"residual {alignment.quality['residual_px']['mean']} px"
-    )
-    assert alignment.kept.all()
-    assert seconds < LIMITS_S.get((n_tilts, size), np.inf)
-    assert gigabytes < LIMIT_GB
+    residual_px = alignment.quality["residual_px"]["mean"]
+    return Row(n_tilts, size, seconds, cpu_s, gigabytes, residual_px, int(alignment.kept.sum()), str(watch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_tilts", "size"), [(N_TILTS.get(size, 41), size) for size in (512, 1024, 2048, 4096)])
+def test_time_and_memory_of_aligning_from_disk(n_tilts, size, tmp_path):
+    row = measure(n_tilts, size, tmp_path)
+    print(f"\n{row}")  # noqa: T201
+    assert row.tilts_kept == n_tilts
+    assert row.seconds < LIMITS_S.get((n_tilts, size), np.inf)
+    assert row.gigabytes < LIMIT_GB
+
+
+def plot(rows, path):
+    """Draw time and memory against the width of the images, both axes logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 4), layout="constrained")
+    sizes = [row.size_px for row in rows]
+    for panel, drawn in zip(figure.subplots(1, 2), (("seconds", "cpu_s"), ("gigabytes",)), strict=True):
+        for name in drawn:
+            panel.plot(sizes, [getattr(row, name) for row in rows], "o-", label=name)
+        panel.set(xscale="log", yscale="log", xlabel="width of the images, px")
+        panel.set_xticks(sizes, [f"{row.size_px}\n× {row.n_tilts}" for row in rows], minor=False)
+        panel.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main():
+    """Measure each size in a process of its own, add to the record, and draw it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[512, 1024, 2048, 4096])
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    record = given.out / "align_cost.jsonl"
+    with ProcessPoolExecutor(1, max_tasks_per_child=1) as pool, tempfile.TemporaryDirectory() as folder:
+        for size in given.sizes:
+            row = pool.submit(measure, N_TILTS.get(size, 41), size, folder).result()
+            with record.open("a") as lines:
+                lines.write(json.dumps(row._asdict()) + "\n")
+            sys.stdout.write(f"{row}\n")
+    rows = [Row(**json.loads(line)) for line in record.read_text().splitlines()]
+    plot(sorted({row.size_px: row for row in rows}.values(), key=lambda row: row.size_px), record.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
