@@ -164,6 +164,13 @@ def test_what_is_saved_is_read_back_and_understood_as_other_programs_would(datas
     np.testing.assert_array_equal(foreign.particle, subtilts.particle)
 
 
+def test_what_is_not_known_of_the_ctf_is_said(dataset):
+    assert "warnings" not in extract(dataset, params=SMALL).quality
+    undecided = dataset.replace(ctfs={"TS": dataset.ctfs["TS"].replace(hand=0)})
+    assert "hand of TS is undecided" in extract(undecided, params=SMALL).quality["warnings"][0]
+    assert "No CTF is known of TS" in extract(dataset.replace(ctfs={}), params=SMALL).quality["warnings"][0]
+
+
 def test_impossible_wishes_are_refused(dataset):
     with pytest.raises(ParamError, match="odd"):
         ExtractParams(box_px=33)

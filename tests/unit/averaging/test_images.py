@@ -125,6 +125,22 @@ def test_each_particle_has_the_ctf_of_its_own_height_and_the_exposure_of_its_til
         np.testing.assert_allclose(boxes.ctf[particle] * boxes.left, expected, atol=1e-4)
 
 
+def test_hot_pixels_are_mended_and_pixels_that_are_no_numbers_refused():
+    alignment = Alignment(tilt_deg=[0.0, 30.0], axis_deg=np.array(85.0))
+    series = blob_series([(0, 80, 75), (1, 80, 75)], noise=1.0)
+    spoilt = series.images.copy()
+    spoilt[0, 84, 70] = 1e5
+    sound, mended = (
+        SeriesImages(each, alignment, None, SAMPLING).images(np.zeros((1, 3))).images_rft[0, 0]
+        for each in (series, series.replace(images=spoilt))
+    )
+    # One pixel of 32² is the mean of its neighbours now.
+    assert np.linalg.norm(mended - sound) < 0.1 * np.linalg.norm(sound)
+    spoilt[1, 3, 3] = np.nan
+    with pytest.raises(DataError, match="image 1 holds pixels that are not numbers"):
+        SeriesImages(series.replace(images=spoilt), alignment, None, SAMPLING)
+
+
 def test_noise_has_power_1_at_every_frequency_even_if_it_is_coloured():
     shape = (1, 400, 400)
     ky, kx = np.fft.fftfreq(400)[:, None], np.fft.rfftfreq(400)

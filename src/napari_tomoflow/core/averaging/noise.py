@@ -41,8 +41,10 @@ def noise_amplitude(series: TiltSeries, tilt: int, tile_px: int, size: int) -> t
     neighbours are what hides a particle at low frequency.
     """
     image_yx = series.image(tilt)
+    if not np.isfinite(image_yx).all():
+        raise DataError(f"{series.name}: image {tilt} holds pixels that are not numbers; mend or exclude it.")
     mean, sd = robust_mean_sd(image_yx)
-    if not sd > 0 or not np.isfinite(sd):
+    if not sd > 0:
         raise DataError(f"{series.name}: image {tilt} is blank (every pixel is {mean:g}); exclude it.")
     fitting = min(tile_px, *series.shape_yx)
     starts = [np.unique(np.linspace(0, n - fitting, _TILES).astype(int)) for n in series.shape_yx]

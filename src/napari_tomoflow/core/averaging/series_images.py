@@ -18,6 +18,7 @@ from napari_tomoflow.core.averaging.noise import noise_amplitude
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
+from napari_tomoflow.core.ops.filters import mend_isolated_pixels
 from napari_tomoflow.core.ops.fourier import next_fast_size
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
 
@@ -155,14 +156,15 @@ class SeriesImages:
         last = np.array(self._series.shape_yx) - 1 - radius_px
         return np.asarray(np.all((seen_px >= radius_px) & (seen_px <= last), axis=-1))
 
-    def _raw_boxes(self, index: int, corner_px: Indices, visible: NDArray[np.bool_]) -> Reals:
+    def _raw_boxes(self, index: int, centre_px: Indices, visible: NDArray[np.bool_]) -> Reals:
         """Read boxes about some pixels, background 0 and its standard deviation 1, dense matter bright."""
         size, mean, sd = self._raw_px, self._mean[index], self._sd[index]
-        boxes = np.zeros((len(corner_px), size, size), np.float32)
+        boxes = np.zeros((len(centre_px), size, size), np.float32)
         read = _Reader(self._series, int(self.tilts[index]), int(visible.sum()) * size**2)
         for number in np.flatnonzero(visible):
-            inside = read.into(boxes[number], corner_px[number] - size // 2)
-            boxes[number][inside] -= self._background(boxes[number][inside], inside, mean, sd)
+            inside = read.into(boxes[number], centre_px[number] - size // 2)
+            pixels = mend_isolated_pixels(boxes[number][inside], mean, sd)
+            boxes[number][inside] = pixels - self._background(pixels, inside, mean, sd)
         sign = -1.0 if self._series.contrast == "dark" else 1.0
         boxes *= np.float32(sign / sd)
         return boxes

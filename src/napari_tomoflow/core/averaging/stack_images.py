@@ -34,8 +34,10 @@ class StackImages:
     subtilts : SubtiltSet
         With images.
     sampling : Sampling
-        Its box is cut out of that of the stack, its pixel may be coarser than the stack's; tilts weigh as the stack
-        says, so `Sampling.tilt_weighting` tells whether they do.
+        Its box is cut out of that of the stack, its pixel may be coarser than the stack's; with tilt weighting tilts
+        weigh as the stack says.
+    moved : ParticleSet or None
+        Where the particles lie now, if not where they were cut out.
     """
 
     subtilts: SubtiltSet
@@ -58,7 +60,7 @@ class StackImages:
     @property
     def particles(self) -> ParticleSet:
         """The particles, where they lie now."""
-        return self.moved or self.subtilts.particles
+        return self.subtilts.particles if self.moved is None else self.moved
 
     @property
     def box_px(self) -> int:

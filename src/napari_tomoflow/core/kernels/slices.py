@@ -121,42 +121,46 @@ def insert_slices(cube, images_rft, power, slice_weights, axes, scale, radius, n
     A slice in a half transform stands for its opposite too, which lands in the half the cube does not hold, but for
     the plane kx = 0: there every cell lacks what its opposite got, and the caller adds the two. The sample at
     frequency 0, its own opposite, counts half. Not checked: as for `extract_slices`. Threads own whole planes kz and
-    take all samples in their order, so any number of threads gives the same sums. Cells are summed in float32: what
-    many slices add stays within 10⁻⁵ of the sum. NaN spreads to the cells around it.
+    take all samples in their order, so any number of threads gives the same sums. Cells are summed in float32: insert
+    some thousand slices at a time and add up the cubes. NaN spreads to the cells around it.
     """
-    n, n_columns = images_rft.shape[1], images_rft.shape[2]
-    planes, half = cube.shape[0], cube.shape[2] - 1
-    step = np.float32(scale)
+    planes = cube.shape[0]
     for band in prange(n_bands):
         low, high = planes * band // n_bands, planes * (band + 1) // n_bands
         for s in range(len(images_rft)):
-            if slice_weights[s] == 0:
-                continue
-            ux, uy, uz = axes[s, 0, 0] * step, axes[s, 0, 1] * step, axes[s, 0, 2] * step
-            vx, vy, vz = axes[s, 1, 0] * step, axes[s, 1, 1] * step, axes[s, 1, 2] * step
-            for row in range(n):
-                v = row if row < n // 2 else row - n
-                at_v = np.float32(v)
-                # The mirror of column 0 is in the slice already.
-                for column in range(1 if v < 0 else 0, columns_within(v, radius, n_columns)):
-                    u = np.float32(column)
-                    # Frequency 0 is its own opposite.
-                    times = slice_weights[s] * np.float32(0.5 if column == 0 and v == 0 else 1.0)
-                    value = images_rft[s, row, column]
-                    real, imaginary, weight = times * value.real, times * value.imag, times * power[s, row, column]
-                    x, y, z = u * ux + at_v * vx, u * uy + at_v * vy, u * uz + at_v * vz
-                    if x < 0:
-                        x, y, z, imaginary = -x, -y, -z, -imaginary
-                    y += np.float32(half)
-                    z += np.float32(half)
-                    z0 = int(z)
-                    if z0 + 1 < low or z0 >= high:
-                        continue
-                    wz = z - np.float32(z0)
-                    if z0 >= low:
-                        _add_to_plane(cube, np.uintp(z0), np.float32(1.0) - wz, x, y, real, imaginary, weight)
-                    if z0 + 1 < high:
-                        _add_to_plane(cube, np.uintp(z0 + 1), wz, x, y, real, imaginary, weight)
+            if slice_weights[s] != 0:
+                _insert_slice(cube, images_rft[s], power[s], slice_weights[s], axes[s], scale, radius, low, high)
+
+
+@inner
+def _insert_slice(cube, image_rft, power, slice_weight, axes, scale, radius, low, high):
+    """Add one slice to the planes kz from `low` up to `high`."""
+    n, n_columns = image_rft.shape
+    half = cube.shape[2] - 1
+    step = np.float32(scale)
+    ux, uy, uz = axes[0, 0] * step, axes[0, 1] * step, axes[0, 2] * step
+    vx, vy, vz = axes[1, 0] * step, axes[1, 1] * step, axes[1, 2] * step
+    for row in range(n):
+        v = row if row < n // 2 else row - n
+        at_v = np.float32(v)
+        # The mirror of column 0 is in the slice already.
+        for column in range(1 if v < 0 else 0, columns_within(v, radius, n_columns)):
+            u = np.float32(column)
+            # Frequency 0 is its own opposite.
+            times = slice_weight * np.float32(0.5 if column == 0 and v == 0 else 1.0)
+            value = image_rft[row, column]
+            real, imaginary, weight = times * value.real, times * value.imag, times * power[row, column]
+            x, y, z = u * ux + at_v * vx, u * uy + at_v * vy, u * uz + at_v * vz
+            if x < 0:
+                x, y, z, imaginary = -x, -y, -z, -imaginary
+            y += np.float32(half)
+            z += np.float32(half)
+            z0 = int(z)
+            wz = z - np.float32(z0)
+            if low <= z0 < high:
+                _add_to_plane(cube, np.uintp(z0), np.float32(1.0) - wz, x, y, real, imaginary, weight)
+            if low <= z0 + 1 < high:
+                _add_to_plane(cube, np.uintp(z0 + 1), wz, x, y, real, imaginary, weight)
 
 
 @inner

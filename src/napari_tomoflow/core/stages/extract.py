@@ -110,7 +110,8 @@ def extract(
         changes["sampling"] = allocate(_SAMPLING, (kept * n, n, n // 2 + 1), dtype)
         last = part(report, shares - 1, shares)
         fill_volumes(changes["volumes"], changes["sampling"], subtilts, source, params.ctf, last)
-    return subtilts.replace(quality=_quality(subtilts, len(dataset.particles), n), **changes)
+    quality = _quality(subtilts, len(dataset.particles), n) | _warnings(dataset)
+    return subtilts.replace(quality=quality, **changes)
 
 
 def _sampling(dataset: Dataset, params: ExtractParams) -> "Sampling":
@@ -143,6 +144,22 @@ def _quality(subtilts: SubtiltSet, given: int, box_px: int) -> dict[str, Any]:
         "box_px": box_px,
         "pixel_ang": subtilts.pixel_ang,
     }
+
+
+def _warnings(dataset: Dataset) -> dict[str, Any]:
+    """Say which series have no CTF, and which one that does not know how defocus changes with height."""
+    names = dict.fromkeys(dataset.particles.tomogram.tolist())
+    without = [name for name in names if name not in dataset.ctfs]
+    undecided = [name for name in names if name in dataset.ctfs and dataset.ctfs[name].hand == 0]
+    sentences = []
+    if without:
+        sentences.append(f"No CTF is known of {', '.join(without)}: images are taken as if there were none; run ctf.")
+    if undecided:
+        sentences.append(
+            f"The defocus hand of {', '.join(undecided)} is undecided: all heights have the defocus of the centre; "
+            "import again with --defocus-hand."
+        )
+    return {"warnings": sentences} if sentences else {}
 
 
 EXTRACT = Stage.of(extract, version=1, cites=("10.1038/s41592-019-0591-8", "10.1002/2211-5463.13873"))
