@@ -14,7 +14,7 @@ from napari_tomoflow.core.picking.clicked import checked_points
 from napari_tomoflow.core.picking.fitted import Fitted
 from napari_tomoflow.core.picking.frames import intrinsic_axes, unit
 from napari_tomoflow.core.picking.radial import RadialSurface, fibonacci
-from napari_tomoflow.core.picking.smoothing import Smooth, fit_smooth
+from napari_tomoflow.core.picking.smoothing import Smooth, fit_smooth, in_blocks
 from napari_tomoflow.core.picking.sphere import rough_sphere
 
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ def fit_closed(points_ang_zyx: ArrayLike) -> Fitted[RadialSurface]:
 
 
 def _radius(smooth: Smooth, known: Floats, scale: float, directions: Floats) -> Floats:
-    return scale * smooth.at(_trend(directions), _kernel(directions, known))[:, 0]
+    return scale * in_blocks(lambda part: smooth.at(_trend(part), _kernel(part, known)), directions)[:, 0]
 
 
 def _trend(directions: Floats) -> Floats:

@@ -76,7 +76,6 @@ def fit_filament(points_ang_zyx: ArrayLike) -> Fitted[Curve]:
     found together with the noise (`smoothing.fit_spline`).
     """
     points = checked_points(points_ang_zyx, _FEWEST, "A filament")
-    points = points[np.append(True, np.any(np.diff(points, axis=0) != 0, axis=1))]
     knots = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1)))
     for _ in range(_ROUNDS):
         knots = knots / knots[-1]

@@ -65,10 +65,10 @@ def _spread(
 ) -> Floats:
     """Spread points over a surface; a sphere starts from a golden spiral, a plane is a hexagonal net."""
     spacing_ang = 10.0 * params.spacing_nm
-    start = None
     if isinstance(surface, HeightSurface) and params.model == "plane":
         count_on(surface.pool(spacing_ang / 4.0)[1], spacing_ang, surface.edge_ang)
         return surface.at(hexagonal(surface.outline_ang, spacing_ang))
+    start = None
     if isinstance(surface, RadialSurface) and params.model == "sphere":
         start = surface.at(fibonacci(count_on(surface.pool(spacing_ang)[1], spacing_ang)))
     return even_points(surface, spacing_ang, rng, start, report)

@@ -153,13 +153,16 @@ def hexagonal(outline: Floats, step: float) -> Floats:
 
 def clamped(places: Floats, outline: Floats) -> Floats:
     """Move places outside a convex counter-clockwise outline to its nearest point; others stay."""
-    starts, ways = outline, np.roll(outline, -1, axis=0) - outline
-    from_start = places[:, None] - starts
-    outside = np.any(from_start[..., 0] * ways[:, 1] - from_start[..., 1] * ways[:, 0] > 0.0, axis=1)
-    share = np.clip(np.sum(from_start * ways, axis=2) / np.sum(ways**2, axis=1), 0.0, 1.0)
-    feet = starts + share[..., None] * ways  # (places, edges, 2)
-    nearest = np.sum((places[:, None] - feet) ** 2, axis=2).argmin(axis=1)
-    return np.where(outside[:, None], feet[np.arange(len(places)), nearest], places)
+    outside = np.zeros(len(places), bool)
+    nearest, shortest = places.copy(), np.full(len(places), np.inf)
+    for start, way in zip(outline, np.roll(outline, -1, axis=0) - outline, strict=True):
+        from_start = places - start
+        outside |= from_start[:, 0] * way[1] - from_start[:, 1] * way[0] > 0.0
+        foot = start + np.clip(from_start @ way / (way @ way), 0.0, 1.0)[:, None] * way
+        distance = np.sum((places - foot) ** 2, axis=1)
+        closer = distance < shortest
+        nearest[closer], shortest[closer] = foot[closer], distance[closer]
+    return np.where(outside[:, None], nearest, places)
 
 
 def _outline(places: Floats) -> Floats:

@@ -25,6 +25,9 @@ _FEWEST = 3
 _SEEDS = 5
 """Points near the middle a lattice is followed from; the one that explains most points best counts."""
 
+_NEARLY_ALL = 0.95
+"""Part of the points that a lattice explains when no other needs to be looked for."""
+
 _NEAR = 3.0
 """Around the seed, points this many nearest distances away still show the lattice without its bend."""
 
@@ -100,14 +103,21 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
 
     Notes
     -----
-    1. Around the middle, the shortest steps that many pairs of points share are the two vectors. 2. From
-    there nodes are predicted two steps ahead and points near them take their indices, ring by ring, the
-    fit following. 3. The lattice is a smoothing spline from its unrolled plane into space, so it bends as
-    the points ask for; a flat one costs nothing.
+    1. Around a point near the middle, of all two steps that several pairs of points share those are taken
+    that explain the points with the largest cell. 2. From there nodes are predicted one or two steps ahead and
+    points near them take their indices, ring by ring, the fit following. 3. The lattice is a smoothing spline
+    from its unrolled plane into space, so it bends as the points ask for; a flat one costs nothing. What
+    explains most points of up to five starts is taken.
     """
     points = checked_points(points_ang_zyx, _FEWEST, "A lattice", across=2)
     by_middle = np.argsort(np.sum((points - points.mean(axis=0)) ** 2, axis=1), kind="stable")
-    grown = [one for seed in by_middle[:_SEEDS] if (one := _grown(points, int(seed))) is not None]
+    grown: list[Fitted[Lattice]] = []
+    for seed in by_middle[:_SEEDS]:
+        one = _grown(points, int(seed))
+        if one is not None:
+            grown.append(one)
+            if np.isfinite(one.residual_ang).mean() >= _NEARLY_ALL:
+                break
     if not grown:
         raise DataError(f"{len(points)} points show no lattice; click neighbouring nodes, in two directions.")
     return min(grown, key=lambda one: float(np.sum(np.nan_to_num(one.residual_ang, nan=one.size["a_ang"]) ** 2)))

@@ -13,6 +13,7 @@ References
    §5.2 (error of the fit); §2.4 (thin plates), doi:10.1137/1.9781611970128.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Literal
@@ -27,6 +28,7 @@ _RATIOS = np.linspace(-18.0, 18.0, 73)
 """Logarithms of the ratio of deviation to noise that are tried first, then refined."""
 
 _ROUNDING = 1e-12
+_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,9 @@ class Spline:
 
     def at(self, places: Floats) -> Floats:
         """Evaluate at Q places, float64[Q, D] → float64[Q, C]."""
-        scaled = places / self.scale
+        return in_blocks(self._at, places / self.scale)
+
+    def _at(self, scaled: Floats) -> Floats:
         return self.smooth.at(_powers(scaled, self.order), _bending(scaled, self.known, self.order))
 
 
@@ -145,6 +149,13 @@ def fit_spline(places: Floats, values: Floats, order: Literal[2, 3] | None = Non
     if order is None:
         order = 3 if n >= 2 * _powers(known, 3).shape[1] - 1 else 2
     return Spline(fit_smooth(values, _powers(known, order), _bending(known, known, order)), known, scale, order)
+
+
+def in_blocks(function: Callable[[Floats], Floats], places: Floats) -> Floats:
+    """Evaluate a function of places block by block: tables of kernels are larger than what they are for."""
+    if len(places) <= _AT_ONCE:
+        return function(places)
+    return np.concatenate([function(places[start : start + _AT_ONCE]) for start in range(0, len(places), _AT_ONCE)])
 
 
 def _powers(places: Floats, order: int) -> Floats:

@@ -144,7 +144,7 @@ def count_on(area_ang2: float, spacing_ang: float, edge_ang: float = 0.0) -> int
     count = round(_PER_CELL * (area_ang2 + 0.5 * edge_ang * spacing_ang) / spacing_ang**2)
     if count < (2 if edge_ang else 4):
         raise ParamError(
-            f"A spacing of {spacing_ang / 10:g} nm is larger than the shape, whose area is {area_ang2 / 100:.3g} nm²; "
+            f"A spacing of {spacing_ang / 10:g} nm is larger than the shape, whose area is {area_ang2 / 100:.0f} nm²; "
             "give a smaller spacing_nm."
         )
     return count
