@@ -157,6 +157,16 @@ def test_noise_has_power_1_at_every_frequency_even_if_it_is_coloured():
     assert spectrum[14:18, 14:18].mean() == pytest.approx(inner.mean(), rel=0.2)
 
 
+def test_frequencies_a_filter_took_out_stay_finite():
+    kept = np.hypot(np.fft.fftfreq(160)[:, None], np.fft.rfftfreq(160)) < 0.2
+    images = scipy.fft.irfft2(scipy.fft.rfft2(RNG.normal(size=(2, 160, 160))) * kept).astype(np.float32)
+    series = TiltSeries(name="f", images=images, tilt_deg=[0.0, 30.0], pixel_ang=4.0, axis_deg=85.0)
+    alignment = Alignment(tilt_deg=[0.0, 30.0], axis_deg=np.array(85.0))
+    made = SeriesImages(series, alignment, None, SAMPLING).images(np.zeros((1, 3)))
+    assert np.isfinite(made.images_rft).all()
+    assert np.isfinite(made.power).all()
+
+
 def test_what_the_ctf_carried_out_of_the_box_is_brought_back():
     # A point seen through 4 µm of defocus spreads over 150 Å; a box of 128 Å alone would lose half of it.
     n, wide, pixel_ang = 32, 96, 4.0

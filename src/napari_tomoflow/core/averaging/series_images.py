@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.images import Indices, ParticleImages, cut_to_box, shift_phases
-from napari_tomoflow.core.averaging.noise import noise_amplitude
+from napari_tomoflow.core.averaging.noise import noise_of
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
@@ -83,10 +83,8 @@ class SeriesImages:
         self.pixel_ang = series.pixel_ang * self._raw_px / self._wide_px
         self.optics = series.optics if ctf is None else ctf.optics
         self._response = Response(self._wide_px, self.pixel_ang, self.optics, sampling.dose_weighting)
-        noise = [noise_amplitude(series, int(tilt), self._raw_px, self._wide_px) for tilt in self.tilts]
-        self._mean = np.array([mean for mean, _, _ in noise])
-        self._sd = np.array([sd for _, sd, _ in noise])
-        self._noise = [on_half_transform(amplitude, self._wide_px) for _, _, amplitude in noise]
+        # Curves, not planes: they go along with every batch that is sent to another process.
+        self._noise = [noise_of(series, int(tilt), self._raw_px, self._wide_px) for tilt in self.tilts]
 
     def _box_sizes(self) -> tuple[int, int]:
         """Choose the wide box in wanted pixels and in raw ones, so that they span the same field."""
@@ -143,7 +141,8 @@ class SeriesImages:
         # Pixel n // 2 of the box and the fraction beyond it become pixel 0.
         back_px = -(self._raw_px // 2 + seen_px - whole) * (self._wide_px / self._raw_px)
         images_rft *= shift_phases(self._wide_px, back_px)
-        return WideBoxes(images_rft, self._ctf_at(index, depth_ang), self._left(index), self._noise[index], visible)
+        noise = on_half_transform(self._noise[index].amplitude, self._wide_px)
+        return WideBoxes(images_rft, self._ctf_at(index, depth_ang), self._left(index), noise, visible)
 
     def seen(self, centers_ang_zyx: Floats) -> NDArray[np.bool_]:
         """Tell which particles lie wholly within which of the images in use: bool[P, T]."""
@@ -158,7 +157,7 @@ class SeriesImages:
 
     def _raw_boxes(self, index: int, centre_px: Indices, visible: NDArray[np.bool_]) -> Reals:
         """Read boxes about some pixels, background 0 and its standard deviation 1, dense matter bright."""
-        size, mean, sd = self._raw_px, self._mean[index], self._sd[index]
+        size, mean, sd = self._raw_px, self._noise[index].mean, self._noise[index].sd
         boxes = np.zeros((len(centre_px), size, size), np.float32)
         read = _Reader(self._series, int(self.tilts[index]), int(visible.sum()) * size**2)
         for number in np.flatnonzero(visible):

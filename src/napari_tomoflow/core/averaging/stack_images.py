@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.images import Indices, ParticleImages, cut_to_box, shift_phases
-from napari_tomoflow.core.averaging.noise import radial_power
+from napari_tomoflow.core.averaging.noise import typical_amplitude
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet, SubtiltSet
@@ -170,6 +170,4 @@ class StackImages:
             return np.ones((self._wide_px, self._wide_px // 2 + 1), np.float32)
         count = len(self.subtilts)
         rows = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_IMAGES)).astype(int))
-        power = np.median([radial_power(self._normalised(int(row))) for row in rows], axis=0)
-        power[0] = power[1]
-        return on_half_transform(np.sqrt(power), self._wide_px)
+        return on_half_transform(typical_amplitude(self._normalised(int(row)) for row in rows), self._wide_px)
