@@ -80,8 +80,9 @@ def test_picks_are_sorted_by_any_column_and_nothing_comes_last():
     session.open("TS_01")
     rows = session.add([[0.0, 0.0, 30.0], [0.0, 0.0, -10.0], [0.0, 0.0, 20.0]])
     session.picks["score"][rows] = [np.nan, 0.2, 0.9]
-    for falls, expected in ((True, [2, 1, 0]), (False, [1, 2, 0])):
-        assert sorted_rows(session, "score", falls, None)[0].tolist() == expected
+    for falls, expected, texts in ((True, [2, 1, 0], ["0.9", "0.2", "–"]), (False, [1, 2, 0], ["0.2", "0.9", "–"])):
+        found, said = sorted_rows(session, "score", falls, None)
+        assert (found.tolist(), said) == (expected, texts)
     assert sorted_rows(session, "x (Å)", False, None)[1] == ["-10", "20", "30"]
     assert sorted_rows(session, "nearest pick (Å)", True, None)[0].tolist()[0] == 1
     session.delete(np.array([2]))
@@ -94,7 +95,7 @@ def test_picks_are_sorted_by_any_column_and_nothing_comes_last():
 def test_tiles_are_cut_out_for_what_is_in_view(gallery):
     assert gallery.model.rows.tolist() == [2, 1, 0], "the best score first"
     assert gallery.model.n_tiles == 3
-    icon = gallery.model.data(gallery.model.index(0), Qt.ItemDataRole.DecorationRole).toImage()
+    icon = gallery.model.data(gallery.model.index(0), Qt.ItemDataRole.DecorationRole).pixmap(96, 96).toImage()
     middle, corner = icon.pixelColor(48, 48).lightness(), icon.pixelColor(12, 12).lightness()
     assert middle < 80 < corner, "a dark ball on grey"
     assert gallery.model.data(gallery.model.index(0), Qt.ItemDataRole.DisplayRole) == "0.9"

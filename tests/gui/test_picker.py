@@ -275,6 +275,41 @@ def test_saved_session_begins_afresh_and_unsaved_one_goes_on(picker, qtbot, proj
     assert len(centers(picker)) == 4
 
 
+def test_tomogram_without_any_pick_left_is_saved_and_opened_again(picker, qtbot, project):
+    picker.select_all()
+    picker.delete_picks()
+    with qtbot.waitSignal(picker.saved, timeout=LONG_MS):
+        picker.save()
+    assert len(project.load(ParticleSet, "TS_01")) == 0
+    picker.close_project()
+    picker.open_project(project.folder)
+    assert not len(centers(picker))
+
+
+def test_opening_the_same_project_again_changes_nothing(picker, project):
+    picker.set_tool("add")
+    click(picker, "xy", 200.0, -200.0)
+    picker.open_project(project.folder)
+    assert picker.session.can_undo
+    assert len(centers(picker)) == 4
+
+
+def test_wheel_with_control_steps_through_the_slices_of_a_pane(picker):
+    picker._handle(gesture(picker, "step", "xz", 1.0, 0.0))
+    assert picker.scene.place_ang_zyx == (0.0, 10.0, 0.0)
+    picker.panel.look.thickness.setValue(5)
+    picker._handle(gesture(picker, "step", "xy", -1.0, 0.0))
+    assert picker.scene.place_ang_zyx == (-50.0, 10.0, 0.0)
+
+
+def test_slider_of_the_viewer_moves_the_panes(picker, qtbot):
+    settle(picker, qtbot)
+    picker.viewer.dims.set_point(0, 50.0)
+    settle(picker, qtbot)
+    assert picker.scene.place_ang_zyx == (50.0, 0.0, 0.0)
+    np.testing.assert_array_equal(picker.board.images["xy"].image, picker.tomogram.volume[25])
+
+
 def test_undo_leads_back_to_the_tomogram_it_was_done_in(picker):
     picker.set_tool("add")
     click(picker, "xy", 200.0, -200.0)
@@ -288,7 +323,7 @@ def test_second_picker_on_a_project_is_refused_until_the_first_is_gone(qtbot, pr
     picker = Picker(ViewerModel(), project.folder)
     settle(picker, qtbot)
     said = []
-    monkeypatch.setattr("napari_tomoflow.gui.picker.picker.show_error", said.append)
+    monkeypatch.setattr("napari_tomoflow.gui.telling.show_error", said.append)
     other = Picker(ViewerModel(), project.folder)
     assert other.picks is None
     assert "are open in process" in said[0]

@@ -204,7 +204,7 @@ def test_threshold_hides_but_never_deletes():
 
 def test_type_with_picks_and_the_last_one_cannot_be_removed(session):
     rows = session.add([[1.0, 2.0, 3.0]])
-    with pytest.raises(ParamError, match="while it has 1 picks"):
+    with pytest.raises(ParamError, match="while it has 1 pick;"):
         session.remove_type(0)
     other = session.add_type()
     session.retype(rows, other)

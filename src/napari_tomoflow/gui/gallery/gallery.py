@@ -12,6 +12,7 @@ from napari_tomoflow.gui.gallery.tiles import DIRECTIONS, columns, sorted_rows
 from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_on_picks
 from napari_tomoflow.gui.picker.picker import Picker
+from napari_tomoflow.gui.picker.session import counted
 
 _AFTER_MS = 150
 _GO, _DELETE = "goes there", "deletes the pick"
@@ -80,7 +81,7 @@ class Gallery(QWidget):
             )
         self.tiles.verticalScrollBar().setValue(scrolled)
         self.about.setText(
-            f"<b>{session.tomogram}</b> · {len(rows)} picks, each in its box; {self.by.currentText()} below"
+            f"<b>{session.tomogram}</b> · {counted(len(rows))}, each in its box; {self.by.currentText()} below"
         )
         self._show_selection()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, QSize, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QListView, QWidget
 
 from napari_tomoflow.core.model import Tomogram
@@ -78,7 +78,7 @@ class TileModel(QAbstractListModel):
             return f"{name}, x {x:.0f} Å, y {y:.0f} Å, z {z:.0f} Å"
         return None
 
-    def _picture(self, row: int, session: Session) -> QPixmap:
+    def _picture(self, row: int, session: Session) -> QIcon:
         """Return the tile in a frame of its type's colour; an empty one is asked for."""
         key = key_of(session, row, self.direction, self._filter)
         found = self._tiles.get(key)
@@ -95,7 +95,9 @@ class TileModel(QAbstractListModel):
         painter.setPen(pen)
         painter.drawRect(picture.rect().adjusted(1, 1, -2, -2))
         painter.end()
-        return picture
+        icon = QIcon(picture)
+        icon.addPixmap(picture, QIcon.Mode.Selected)  # else Qt would tint what one wants to look at
+        return icon
 
     def _ask(self, key: Any, row: int) -> None:
         if key not in self._asked:

@@ -71,14 +71,16 @@ def columns(session: Session) -> dict[str, NDArray[np.generic]]:
     z, y, x = particles.centers_ang_zyx.T
     distances = neighbour_distances(particles.centers_ang_zyx)
     alone = np.full(len(particles), np.inf)
+    scores = {"score": particles.score}
     return {
-        "score": particles.score,
+        **(scores if np.isfinite(particles.score).any() else {}),
         "number": particles.ids,
         "x (Å)": x,
         "y (Å)": y,
         "z (Å)": z,
         "nearest pick (Å)": distances if len(distances) else alone,
         **particles.features,
+        **scores,
     }
 
 
@@ -98,7 +100,8 @@ def sorted_rows(session: Session, by: str, falls: bool, of_type: int | None) -> 
     order = order[::-1] if falls else order
     order = np.concatenate([order[~has_none[order]], order[has_none[order]]])
     texts = [f"{value:.4g}" if is_number else str(value) for value in values[order].tolist()]
-    return rows[order], texts
+    n_known = len(order) - int(has_none.sum())
+    return rows[order], texts[:n_known] + ["–"] * (len(order) - n_known)
 
 
 def key_of(session: Session, row: int, direction: str, chosen: Filter) -> tuple[object, ...]:

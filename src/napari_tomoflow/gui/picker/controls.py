@@ -141,6 +141,13 @@ class Panel(QScrollArea):
         self.setMinimumWidth(_WIDTH_PX)
 
 
+def about_saving(unsaved: tuple[str, ...]) -> str:
+    """Say what saving would do."""
+    if not unsaved:
+        return "Nothing was changed since it was saved."
+    return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
+
+
 def _spin(prefix: str, suffix: str, low: float, high: float, value: float, step: float) -> QDoubleSpinBox:
     spin = QDoubleSpinBox(minimum=low, maximum=high, value=value, decimals=0, prefix=prefix, suffix=suffix)
     spin.setSingleStep(step)

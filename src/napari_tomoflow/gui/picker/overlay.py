@@ -14,6 +14,9 @@ ARROW_COLOURS = ("#ff5555", "#55dd55", "#5599ff")
 """Of the axes x, y and z of a particle."""
 
 _SELECTED_COLOUR = "#ffffff"
+_FEW = 1000
+"""So many picks have thick lines, which take several times as long to draw."""
+
 _UPRIGHT = 1.0 - 1e-9
 _DOT = 0.06
 """Radius of the dot in a pick's middle over that of the pick."""
@@ -32,6 +35,8 @@ class Overlay:
         self._of_type: list[pg.PlotCurveItem] = []
         self._selected = self._curve(_SELECTED_COLOUR, 3)
         self._arrows = [self._curve(colour, 2) for colour in ARROW_COLOURS]
+        for above in (self._selected, *self._arrows):
+            above.setZValue(1)
         self.n_drawn = 0
 
     def show(self, session: Session, rows: Rows, plane: Plane, shape: str, thickness_ang: float, turned: bool) -> None:
@@ -61,7 +66,7 @@ class Overlay:
             x, y, goes_on = outlines(places[chosen], radius[chosen], shape)
             dots = outlines(places[chosen], _DOT * radius[chosen], "box")
             curve = self._of_type[index]
-            curve.setPen(pg.mkPen(one.colour, width=1))
+            curve.setPen(pg.mkPen(one.colour, width=2 if len(seen) < _FEW else 1))
             curve.setData(
                 np.concatenate([x, dots[0]]), np.concatenate([y, dots[1]]), connect=np.concatenate([goes_on, dots[2]])
             )

@@ -1,7 +1,7 @@
 """The picker: particles marked by hand in linked slices of one tomogram after the other."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
-from napari_tomoflow.core.errors import TomoflowError
 from napari_tomoflow.core.model import Tomogram
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions, matrices_from_relion, relion_from_matrices
 from napari_tomoflow.gui.dock import project_open_in
@@ -18,7 +17,7 @@ from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
-from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel
+from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, about_saving
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Rows
 from napari_tomoflow.gui.picker.project_picks import ProjectPicks
@@ -27,6 +26,7 @@ from napari_tomoflow.gui.picker.session import Session, turned
 from napari_tomoflow.gui.picker.snapping import snap
 from napari_tomoflow.gui.picker.statistics import summing_up
 from napari_tomoflow.gui.picker.tools import Tool, Tools
+from napari_tomoflow.gui.telling import told
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
 from napari_tomoflow.project import Project
 
@@ -89,18 +89,21 @@ class Picker(QWidget):
 
     def open_project(self, folder: Path | str) -> None:
         """Pick in the tomograms of a project, going on where a session that was not saved ended."""
-        with _told():
-            picks = ProjectPicks(Project.open(folder))
-            self.close_project()
-            self.picks = picks
-            self._held.callback(picks.close)
-            self._take_session(picks.session)
-            names = picks.names()
+        with told():
+            project = Project.open(folder)
+            if self.picks is None or self.picks.project.folder != project.folder:
+                picks = ProjectPicks(project)
+                self.close_project()
+                self.picks = picks
+                self._held.callback(picks.close)
+                self._take_session(picks.session)
+            names = self.picks.names()
             with QSignalBlocker(self.panel.tomograms):
                 self.panel.tomograms.clear()
                 self.panel.tomograms.addItems(names)
-            if names:
-                last = picks.session.last_tomogram
+                self.panel.tomograms.setCurrentText(self.session.tomogram)
+            if names and not self.session.tomogram:
+                last = self.session.last_tomogram
                 self.open_tomogram(last if last in names else names[0])
         self.refresh()
 
@@ -113,7 +116,7 @@ class Picker(QWidget):
     def open_tomogram(self, name: str) -> None:
         """Bring a tomogram into view, with the picks as they were left."""
         if self.picks is not None and not self.tools.is_dragging:
-            with _told():
+            with told():
                 self.picks.open(name)
 
     def step_tomogram(self, step: int) -> None:
@@ -142,7 +145,7 @@ class Picker(QWidget):
             # Meanwhile the person may have gone on: only what still is where it was is moved.
             if self.session is session and session.tomogram == name:
                 still = (session.picks[CENTERS][rows] == centers).all(axis=1)
-                with _told():
+                with told():
                     session.move(rows[still], found[still], verb="Snapped")
 
         if len(rows) == 1:
@@ -216,7 +219,7 @@ class Picker(QWidget):
         if self.scene.tilts is not None:
             self.scene.hide_tilts()
         elif self.picks is not None and self.session.tomogram:
-            with _told():
+            with told():
                 self.scene.show_tilts(*self.picks.tilts(self.session.tomogram))
         self.panel.tilts.setChecked(self.scene.tilts is not None)
 
@@ -233,13 +236,13 @@ class Picker(QWidget):
             return
 
         def take(records: dict[str, Any]) -> None:
-            with _told():
+            with told():
                 picks.note_saved(records)
             jobs = ", ".join(str(record.number) for record in records.values())
             show_info(f"Saved as job {jobs}; later stages take it.")
             self.saved.emit(records)
 
-        with _told():
+        with told():
             drafts = picks.drafts(self.session.unsaved())
             if not self.panel.background.start(lambda report: picks.save(drafts, report), take):
                 show_error("Something is being computed; wait for it or cancel it.")
@@ -253,7 +256,7 @@ class Picker(QWidget):
         panel.redo.setEnabled(session.can_redo)
         unsaved = session.unsaved()
         panel.save.setEnabled(bool(unsaved) and self.picks is not None)
-        panel.save.setToolTip(f"<p>{self._about_saving(unsaved)}</p>")
+        panel.save.setToolTip(f"<p>{about_saving(unsaved)}</p>")
         if self.picks is None or not session.tomogram:
             panel.title.setText(_NOTHING_OPEN)
             return
@@ -275,7 +278,7 @@ class Picker(QWidget):
         """Show the session as it now is; undoing may have led to another tomogram."""
         name = self.session.tomogram
         if self.picks is not None and name != self._shown:
-            with _told():
+            with told():
                 self.tomogram = self.picks.tomogram(name)
                 self._shown = name
                 self.scene.show_tomogram(self.tomogram)
@@ -306,18 +309,18 @@ class Picker(QWidget):
         if gesture.phase == "hover":
             self.board.show_brush(gesture if self.tools.tool == "erase" else None, self.tools.brush_ang)
             return False
-        with _told():
+        with told():
             return self.tools.handle(gesture)
         return True
 
     def _do(self, command: Callable[[], object]) -> None:
         """Do something to picks, unless the mouse is just doing something to them."""
         if self.session.tomogram and not self.tools.is_dragging:
-            with _told():
+            with told():
                 command()
 
     def _change_type(self, index: int, values: dict[str, Any]) -> None:
-        with _told():
+        with told():
             self.session.change_type(index, **values)
         self.refresh()  # a value that was refused is shown as it was
 
@@ -337,13 +340,6 @@ class Picker(QWidget):
     def _show_statistics(self, what: str, text: str) -> None:
         self.panel.statistics.setText(text)
 
-    def _about_saving(self, unsaved: tuple[str, ...]) -> str:
-        if self.picks is None:
-            return "There is no project to save to."
-        if not unsaved:
-            return "Nothing was changed since it was saved."
-        return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
-
     def _ask_open(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder", str(Path.cwd()))
         if folder:
@@ -358,9 +354,13 @@ class Picker(QWidget):
         panel.types.chosen.connect(self._make_active)
         panel.types.changed.connect(self._change_type)
         panel.add_type.clicked.connect(lambda checked=False: self._do(self.session.add_type))
-        panel.remove_type.clicked.connect(lambda checked=False: self._do(self._remove_type))
-        panel.scores.threshold_moved.connect(self._hide_below)
-        panel.drop_hidden.clicked.connect(lambda checked=False: self._do(self._delete_hidden))
+        panel.remove_type.clicked.connect(
+            lambda checked=False: self._do(lambda: self.session.remove_type(self.session.active_type))
+        )
+        panel.scores.threshold_moved.connect(lambda score: self.session.set_threshold(self.session.active_type, score))
+        panel.drop_hidden.clicked.connect(
+            lambda checked=False: self.delete_picks(self.session.below_threshold(self.session.active_type))
+        )
         for spin in (*panel.frame, panel.side):
             spin.valueChanged.connect(lambda value: self._lay_plane())
         panel.brush.valueChanged.connect(lambda value: self._show_as())
@@ -374,15 +374,6 @@ class Picker(QWidget):
     def _make_active(self, index: int) -> None:
         self.session.active_type = index
         self.refresh()
-
-    def _remove_type(self) -> None:
-        self.session.remove_type(self.session.active_type)
-
-    def _hide_below(self, score: float) -> None:
-        self.session.set_threshold(self.session.active_type, score)
-
-    def _delete_hidden(self) -> None:
-        self.session.delete(self.session.below_threshold(self.session.active_type))
 
     def _lay_out(self) -> None:
         seen = QWidget()
@@ -402,19 +393,9 @@ class Picker(QWidget):
         layout.addWidget(parts)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell a person what is theirs to mend, and go on."""
-    try:
-        yield
-    except TomoflowError as error:
-        show_error(str(error))
-
-
 def open_picker(viewer: Any, project: Project, series: str) -> Picker:
     """Open a tomogram of a project in the picker of a viewer, which is docked if it is not yet there."""
     picker = docked(viewer, "Picker", Picker)
-    if picker.picks is None or picker.picks.project.folder != project.folder:
-        picker.open_project(project.folder)
+    picker.open_project(project.folder)
     picker.open_tomogram(series)
     return picker

@@ -222,7 +222,7 @@ class Scene:
                 "xy": f"{tomogram.name}  x–y, z {z:.0f} Å{slab}",
                 "xz": f"x–z, y {y:.0f} Å",
                 "yz": f"z–y, x {x:.0f} Å",
-                OBLIQUE: "oblique, through the crosshair",
+                OBLIQUE: "oblique",
             }
         )
 

@@ -238,7 +238,7 @@ class Session:
         """Make picks be of another type."""
         rows = rows[self.picks[TYPE][rows] != index]
         if len(rows):
-            note = f"Made {self._told(rows)} {self.types[index].name}."
+            note = f"Gave {self._told(rows)} the type {self.types[index].name}."
             self._do(note, TYPE, rows, self.picks[TYPE][rows].copy(), np.array(index))
 
     def turn(self, rows: Rows, quaternions_xyzw: ArrayLike) -> None:
@@ -289,7 +289,7 @@ class Session:
         name = self.types[index].name
         n_picks = sum(int((picks[TYPE][picks.there()] == index).sum()) for picks in self._state.picks.values())
         if n_picks:
-            raise ParamError(f"{name} cannot be removed while it has {n_picks} picks; delete or re-type them first.")
+            raise ParamError(f"{name} cannot be removed while it has {counted(n_picks)}; delete or re-type them first.")
         others = [at for at, one in enumerate(self.types) if one.is_present and at != index]
         if not others:
             raise ParamError(f"{name} is the only type; add another before you remove it.")
@@ -344,8 +344,8 @@ class Session:
         types = np.unique(self.picks[TYPE][rows])
         of = f" of {self.types[types[0]].name}" if len(types) == 1 else ""
         if len(rows) == 1:
-            return f"1 pick{of} at {_place(self.picks[CENTERS][rows[0]])}"
-        return f"{len(rows)} picks{of}"
+            return f"{counted(1)}{of} at {_place(self.picks[CENTERS][rows[0]])}"
+        return f"{counted(len(rows))}{of}"
 
 
 def turned(quaternions_xyzw: ArrayLike, axis_xyz: ArrayLike, angle_deg: float, *, own: bool) -> NDArray[np.float64]:
@@ -354,6 +354,11 @@ def turned(quaternions_xyzw: ArrayLike, axis_xyz: ArrayLike, angle_deg: float, *
     axis = np.asarray(axis_xyz, np.float64)
     turn = Rotation.from_rotvec(np.deg2rad(angle_deg) * axis / np.linalg.norm(axis))
     return np.asarray((before * turn if own else turn * before).as_quat(canonical=True))
+
+
+def counted(n_picks: int) -> str:
+    """Say how many picks."""
+    return f"{n_picks} pick{'s' if n_picks != 1 else ''}"
 
 
 def _place(center_ang_zyx: NDArray[np.float64]) -> str:

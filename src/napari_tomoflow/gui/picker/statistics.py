@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_tomoflow.gui.picker.picks import CENTERS, TYPE
-from napari_tomoflow.gui.picker.session import Session
+from napari_tomoflow.gui.picker.session import Session, counted
 
 
 def neighbour_distances(centers_ang_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -22,7 +22,7 @@ def neighbour_distances(centers_ang_zyx: NDArray[np.float64]) -> NDArray[np.floa
 def describe(name: str, centers_ang_zyx: NDArray[np.float64], diameter_ang: float) -> str:
     """Sum picks of a type up: their number, how far apart they are, how many overlap."""
     distances = neighbour_distances(centers_ang_zyx)
-    words = [f"<b>{name}</b>: {len(centers_ang_zyx)} picks"]
+    words = [f"<b>{name}</b>: {counted(len(centers_ang_zyx))}"]
     if len(distances):
         low, middle = float(distances.min()), float(np.median(distances))
         words.append(f"nearest neighbour {middle:.0f} Å (median), {low:.0f} Å (least)")

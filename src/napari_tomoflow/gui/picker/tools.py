@@ -135,7 +135,8 @@ class Tools:
         rows, plane = self.session.selection, start.plane
         before = self._draft(QUATERNIONS, rows, self.session.turn)
         right, down, _ = plane.coordinates(self.session.picks[CENTERS][[hit]])[0]
-        radius_ang = max(float(radius[rows_seen == hit][0]) for rows_seen, _, radius in [self._seen(plane)])
+        seen, _, seen_ang = self._seen(plane)
+        radius_ang = float(seen_ang[seen == hit][0])
         first = np.array([start.right_ang - right, start.down_ang - down])
         tilts = np.hypot(*first) < _TILT_SHARE * radius_ang
 
