@@ -19,6 +19,9 @@ from numba import prange
 from napari_tomoflow.core.kernels._jit import inner, kernel
 from napari_tomoflow.core.kernels.slices import sample_cube
 
+# As in `kernels.slices`: indices without a sign spare the test for being negative.
+_ONE = np.uintp(1)
+
 _LONGEST_TURN_RAD = 0.2
 _LONGEST_PHASE_RAD = 1.5
 _CLOSE_RAD = 2e-3
@@ -109,7 +112,7 @@ def _measure(sums, pose, cube_rft, values, power, axes, places):
                 u, v = np.float32(places[place, 0]), np.float32(places[place, 1])
                 x, y, z = u * ux + v * vx, u * uy + v * vy, u * uz + v * vz
                 value, along_x, along_y, along_z = _sample_with_slope(cube_rft, x, y, z)
-                ramp = ramp_u[places[place, 0]] * ramp_v[most + places[place, 1]]
+                ramp = ramp_u[np.uintp(places[place, 0])] * ramp_v[np.uintp(most + places[place, 1])]
                 root = math.sqrt(weight)
                 _fill(block, filled, root, value, along_x, along_y, along_z, x, y, z)
                 seen = ramp.conjugate() * values[tilt, place] / root
@@ -150,15 +153,16 @@ def _sample_with_slope(cube_rft, x, y, z):
         x, y, z = -x, -y, -z
     y += np.float32(half)
     z += np.float32(half)
-    x0, y0, z0 = int(x), int(y), int(z)
+    x0, y0, z0 = np.uintp(x), np.uintp(y), np.uintp(z)
+    x1, y1, z1 = x0 + _ONE, y0 + _ONE, z0 + _ONE
     wx, wy, wz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-    near, far = cube_rft[z0, y0, x0], cube_rft[z0, y0 + 1, x0]
-    near_x, far_x = cube_rft[z0, y0, x0 + 1] - near, cube_rft[z0, y0 + 1, x0 + 1] - far
+    near, far = cube_rft[z0, y0, x0], cube_rft[z0, y1, x0]
+    near_x, far_x = cube_rft[z0, y0, x1] - near, cube_rft[z0, y1, x1] - far
     near, far = near + wx * near_x, far + wx * far_x
     low_y = far - near
     low, low_x = near + wy * low_y, near_x + wy * (far_x - near_x)
-    near, far = cube_rft[z0 + 1, y0, x0], cube_rft[z0 + 1, y0 + 1, x0]
-    near_x, far_x = cube_rft[z0 + 1, y0, x0 + 1] - near, cube_rft[z0 + 1, y0 + 1, x0 + 1] - far
+    near, far = cube_rft[z1, y0, x0], cube_rft[z1, y1, x0]
+    near_x, far_x = cube_rft[z1, y0, x1] - near, cube_rft[z1, y1, x1] - far
     near, far = near + wx * near_x, far + wx * far_x
     high_y = far - near
     high, high_x = near + wy * high_y, near_x + wy * (far_x - near_x)
@@ -302,7 +306,7 @@ def gather_on_lattice(lattice_rft, lattice_power, values, power, axes, places, p
 @inner
 def _spread(sums, weights, points, value, weight, x, y, z):
     """Share a sample out among the eight points around it."""
-    x0, y0, z0 = int(x), int(y), int(z)
+    x0, y0, z0 = np.uintp(x), np.uintp(y), np.uintp(z)
     wx, wy, wz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
     one = np.float32(1.0)
     for dz in range(2):
@@ -310,11 +314,11 @@ def _spread(sums, weights, points, value, weight, x, y, z):
         for dy in range(2):
             along_y = along_z * (wy if dy else one - wy)
             for dx in range(2):
-                point = points[z0 + dz, y0 + dy, x0 + dx]
+                point = points[z0 + np.uintp(dz), y0 + np.uintp(dy), x0 + np.uintp(dx)]
                 if point >= 0:
                     share = along_y * (wx if dx else one - wx)
-                    sums[point] += share * value
-                    weights[point] += share * weight
+                    sums[np.uintp(point)] += share * value
+                    weights[np.uintp(point)] += share * weight
 
 
 @kernel

@@ -75,8 +75,9 @@ def initial_model(
     Returns
     -------
     Average
-        Its halves share the map they were aligned with, so that they tell no resolution. ``quality`` has the mean
-        score of each step, and for a symmetric particle how far the map agreed with itself about the axes found.
+        Its halves share the map they were aligned with, so that they tell no resolution. ``quality["descent"]`` has
+        the mean score of each step, and for a symmetric particle how far the map agreed with itself about the axes
+        found.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def initial_model(
     )
     ended = refine_poses(sources, first.volume, recipe, None, part(report, _SHARE_OF_STARTS, _SHARES), map_batches)
     average = average_of(ended, params.name or params.species, params.symmetry, pixel_ang)
-    return average.replace(quality={**first.quality, **average.quality, "resolution_ang": None})
+    return average.replace(quality={**average.quality, "resolution_ang": None, "descent": first.quality})
 
 
 def _first(report: Report) -> Report:

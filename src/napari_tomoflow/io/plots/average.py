@@ -103,6 +103,6 @@ def _draw_changes(panel: Axes, number: NDArray[np.int64], history: list[dict[str
         low, middle, high = np.array([one[name] for one in history]).T
         axis.fill_between(number, low, high, color=colour, alpha=0.25)
         axis.plot(number, middle, "o-", color=colour)
-    panel.set(title="Changes of the poses, with quartiles", xlabel="iteration", yscale="symlog")
+    panel.set(title="Changes of the poses, with quartiles", xlabel="iteration")
     panel.set_ylabel("turned, °", color="C0")
     other.set_ylabel("moved, Å", color="C1")

@@ -1,0 +1,95 @@
+"""A first map from nothing: it shows the molecule, with the right hand and on its axes."""
+
+import numpy as np
+import pytest
+
+from napari_tomoflow.core.averaging.initial import Descent, first_map
+from napari_tomoflow.core.averaging.masks import soft_sphere
+from napari_tomoflow.core.averaging.recipe import Recipe
+from napari_tomoflow.core.averaging.refinement import refine_poses
+from napari_tomoflow.core.simulation.molecules import proteasome, ribosome
+from truth.docking import frame_of, fsc_with
+from truth.particle_images import Imaging, density_of
+from truth.test_refine import Kept, Sources, unaligned
+
+
+def model(images, descent, **services):
+    """Make a first map, and find the poses of all particles by it, as the stage does."""
+    first = first_map(images, descent, **services)
+    recipe = Recipe(
+        images.box_px, images.pixel_ang, descent.diameter_ang, descent.resolution_ang, descent.symmetry, 30.0, 1,
+        "global", 0.0,
+    )  # fmt: skip
+    return first, refine_poses(Sources(images), first.volume, recipe)
+
+
+def fsc_at(resolution_ang, images, refined, descent):
+    """Compare the average with the truth at a resolution."""
+    frame, _, _ = frame_of(refined.particles, images.truth, images.pixel_ang, descent.symmetry)
+    mask = soft_sphere(images.box_px, 0.5 * descent.diameter_ang / images.pixel_ang + 2)
+    fsc = fsc_with(images.volume, refined.average.volume, frame, mask)
+    return np.interp(images.box_px * images.pixel_ang / resolution_ang, np.arange(len(fsc)), fsc)
+
+
+@pytest.fixture(scope="module")
+def small():
+    volume = density_of(ribosome(), 24, 20.0)
+    images = unaligned(volume, Imaging(pixel_ang=20.0, snr=25.0, n_tilts=21), 48)
+    return images, Descent(diameter_ang=260.0, resolution_ang=60.0, iterations=12, starts=2, lots=2)
+
+
+@pytest.fixture(scope="module")
+def small_model(small):
+    return model(*small)
+
+
+def test_a_molecule_appears_from_random_poses(small, small_model):
+    images, descent = small
+    first, refined = small_model
+    assert fsc_at(60.0, images, refined, descent) > 0.5
+    scores = first.quality["score"]
+    assert len(scores) == descent.iterations
+    assert np.mean(scores[-3:]) > 0
+
+
+def test_most_poses_are_right(small, small_model):
+    images, _ = small
+    _, off_deg, left_px = frame_of(small_model[1].particles, images.truth, images.pixel_ang)
+    assert np.median(off_deg) < 8.0
+    assert np.median(left_px) < 0.5
+
+
+def test_stopped_half_way_it_goes_on_to_the_same_map(small, small_model):
+    images, descent = small
+    kept = Kept(stop_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        first_map(images, descent, steps=kept)
+    kept.stop_after = None
+    resumed = first_map(images, descent, steps=kept)
+    np.testing.assert_array_equal(resumed.volume, small_model[0].volume)
+    assert resumed.quality == small_model[0].quality
+
+
+def test_another_seed_begins_elsewhere(small, small_model):
+    images, descent = small
+    short = {**vars(descent), "iterations": 2, "starts": 1}
+    maps = [first_map(images, Descent(**{**short, "seed": seed})).volume for seed in (1, 2)]
+    assert np.abs(maps[0] - maps[1]).max() > 0.1 * np.abs(maps[0]).max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_ribosome_appears_from_every_seed(seed):
+    """Issue-sized: FSC ≥ 0.5 with the truth at 40 Å."""
+    images = unaligned(density_of(ribosome(), 32, 15.0), Imaging(pixel_ang=15.0, snr=2.0), 300)
+    descent = Descent(diameter_ang=270.0, resolution_ang=40.0, seed=seed)
+    assert fsc_at(40.0, images, model(images, descent)[1], descent) >= 0.5
+
+
+@pytest.mark.slow
+def test_the_axes_of_a_barrel_are_found():
+    images = unaligned(density_of(proteasome(), 32, 9.0), Imaging(pixel_ang=9.0, snr=3.0), 120)
+    descent = Descent(diameter_ang=180.0, resolution_ang=25.0, symmetry="D7")
+    first, refined = model(images, descent)
+    assert first.quality["self_agreement"] > 0.6
+    assert fsc_at(25.0, images, refined, descent) > 0.5
