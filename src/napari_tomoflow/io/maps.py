@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import DensityMap
+from napari_tomoflow.io.atomic_models import is_atomic_model, open_atomic_model
 from napari_tomoflow.io.em import EM_SUFFIX, read_em
 from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.mrc import open_mrc
@@ -29,7 +30,7 @@ def open_map(path: Path, *, voxel_ang: float | None = None) -> DensityMap:
     Parameters
     ----------
     path : Path
-        MRC or EM.
+        MRC or EM, or an atomic model (PDB, mmCIF).
     voxel_ang : float, optional
         Goes before the header's; an EM file has none.
 
@@ -38,6 +39,8 @@ def open_map(path: Path, *, voxel_ang: float | None = None) -> DensityMap:
     DataError
         The file is missing or damaged, or nobody says its voxel size.
     """
+    if is_atomic_model(path):
+        return open_atomic_model(path)
     if path.suffix.lower() == EM_SUFFIX:
         volume: Any = read_em(path)
     else:

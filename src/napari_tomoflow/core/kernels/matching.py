@@ -88,7 +88,7 @@ def normalise_under_mask(box_zyx, mask_zyx):
         second += mask[i] * box[i] * box[i]
     mean = first / total
     variance = second / total - mean * mean
-    scale = 1.0 / (total * math.sqrt(variance)) if variance > 1e-12 * (second / total) else 0.0
+    scale = 1.0 / (total * math.sqrt(variance)) if variance > 1e-6 * (second / total) else 0.0
     if variance != variance:
         scale = variance
     for i in range(box.size):

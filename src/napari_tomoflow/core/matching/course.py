@@ -32,11 +32,11 @@ _HISTOGRAM_BINS = 80
 def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: MatchParams, report: Report) -> ParticleSet:
     """Search a scene and keep what is better than chance."""
     steps = 4 if params.hand_test else 3
-    hits = scene.search(scene.template, part(report, 0, steps), "Matching the template")
     null_template = (
         phases_randomised(scene.template, params.seed) if params.null == "random-phases" else scene.template.mirrored()
     )
-    null_hits = scene.search(null_template, part(report, 1, steps), "Matching what shows nothing")
+    null_hits = scene.search(null_template, part(report, 0, steps), "Matching what shows nothing")
+    hits = scene.search(scene.template, part(report, 1, steps), "Matching the template")
     null, null_away = measure_null(scene, null_template, hits, null_hits)
     threshold = null.threshold(params.false_positives)
     believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]

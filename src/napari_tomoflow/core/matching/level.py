@@ -11,7 +11,6 @@ from napari_tomoflow.core.matching.cutouts import Cutouts
 from napari_tomoflow.core.matching.preparation import filtered, transfer_of, whitening_filter
 from napari_tomoflow.core.matching.stencils import Stencils
 from napari_tomoflow.core.matching.template import Template, ball, box_size, mask_radius_ang
-from napari_tomoflow.core.ops.fourier import fourier_crop, pad_centred
 
 Image = NDArray[np.float32]
 
@@ -47,7 +46,6 @@ class Level:
         cls,
         volume_zyx: Image,
         voxel_ang: float,
-        *,
         diameter_ang: float,
         resolution_ang: float,
         whiten: bool,
@@ -83,9 +81,3 @@ class Level:
     def stencils(self, template: Template) -> Stencils:
         """Make what turns a template for this level."""
         return Stencils(template, self.ball_zyx, self.voxel_ang, self.transfer_rft)
-
-
-def halved(volume_zyx: Image) -> Image:
-    """Sample a volume at every other voxel, fine detail taken out; voxel n // 2 stays the centre."""
-    shape = [-(-n // 2) for n in volume_zyx.shape]
-    return fourier_crop(pad_centred(volume_zyx, [2 * n for n in shape]), shape)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.matching.exclusion import gold_in, inside_slab, widened
+from napari_tomoflow.core.matching.fast import FastSearch, coarse_voxel_ang, coarsened
 from napari_tomoflow.core.matching.level import Level, Transfer
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.matching.preparation import clipped, dense_bright
@@ -69,17 +70,17 @@ class Scene:
         step_deg = params.angular_step_deg or crowther_step_deg(resolution_ang, diameter_ang)
         volume = dense_bright(tomogram)
         allowed, counts = _allowed(tomogram.name, volume, voxel_ang, diameter_ang, params)
-        level = Level.of(
-            clipped(volume),
-            voxel_ang,
-            diameter_ang=diameter_ang,
-            resolution_ang=resolution_ang,
-            whiten=params.whiten,
-            sampling=sampling,
-        )
+        volume = clipped(volume)
+        level = Level.of(volume, voxel_ang, diameter_ang, resolution_ang, params.whiten, sampling)
         distance_vox = (_ang(params.min_distance_nm) or _USUAL_DISTANCE * diameter_ang) / voxel_ang
         rotations = rotation_grid(step_deg, template.symmetry)
-        search = ExhaustiveSearch(level, rotations, allowed, distance_vox, max(_LEAST_PEAKS, params.at_most))
+        whole = ExhaustiveSearch(level, rotations, allowed, distance_vox, max(_LEAST_PEAKS, params.at_most))
+        search: Search = whole
+        if params.search == "fast":
+            wide_ang = coarse_voxel_ang(voxel_ang)
+            details_ang = max(_FINEST_VOX * wide_ang, resolution_ang)
+            coarse = Level.of(coarsened(volume), wide_ang, diameter_ang, details_ang, params.whiten, sampling)
+            search = FastSearch(whole, coarse, step_deg, template.symmetry)
         quality = {
             "search": params.search,
             "diameter_nm": diameter_ang / 10,

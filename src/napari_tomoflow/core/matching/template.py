@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import DensityMap
-from napari_tomoflow.core.ops.fourier import fourier_crop, half_frequencies, next_fast_size, pad_centred
+from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size, pad_centred
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 
 Image = NDArray[np.float32]
@@ -26,6 +26,9 @@ _ROOM = 0.1
 """How much wider than the particle the mask is: its surroundings are part of what is recognised."""
 
 _FEWEST_VOX = 5.0
+
+_ROUNDS_OF_RANDOM = 10
+"""Mask and power agree to a few hundredths then; too few to find the template again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +120,19 @@ def ball(size: int, radius_vox: float, soft_vox: float = _SOFT_VOX) -> Image:
 
 
 def phases_randomised(template: Template, seed: int) -> Template:
-    """Return a template of the same power spectrum that shows nothing: the null hypothesis of a match."""
-    noise = np.random.default_rng(seed).standard_normal(template.volume_zyx.shape, np.float32)
-    noise_rft = scipy.fft.rfftn(noise)
-    # The phases of real noise are those of a real volume, on the planes that are their own mirror image too.
-    noise_rft /= np.maximum(np.abs(noise_rft), 1e-12)
+    """Return a template of the same power spectrum that shows nothing: the null hypothesis of a match.
+
+    Random phases spread over the whole box. Brought back under the mask, the power would be another, and with it how
+    far coarse and fine details go together; so mask and power are imposed in turns.
+    """
+    shape = template.volume_zyx.shape
     amplitude = np.abs(scipy.fft.rfftn(template.volume_zyx * template.mask_zyx))
-    volume = scipy.fft.irfftn(amplitude * noise_rft, template.volume_zyx.shape)
+    volume = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    for _ in range(_ROUNDS_OF_RANDOM):
+        volume_rft = scipy.fft.rfftn(volume * template.mask_zyx)
+        wanted_rft = volume_rft * (amplitude / np.maximum(np.abs(volume_rft), 1e-12))
+        volume = np.asarray(scipy.fft.irfftn(wanted_rft, shape), np.float32)
     return replace(template, volume_zyx=volume)
-
-
-def lowpass_transfer(size: int, cutoff_per_vox: float) -> Image:
-    """Low-pass of a half transform of a cube: 1 up to 0.9 of the cutoff, 0 from 1.1 on, a cosine in between."""
-    z, y, x = half_frequencies((size,) * 3)
-    return lowpass(np.sqrt(z * z + y * y + x * x), cutoff_per_vox)
 
 
 def lowpass(frequency_per_vox: Image, cutoff_per_vox: float) -> Image:

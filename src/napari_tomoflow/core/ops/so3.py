@@ -169,12 +169,26 @@ def within_reach(grid: Floats, rotation: ArrayLike, reach_deg: float, symmetry: 
     return np.flatnonzero(traces.max(axis=1) >= least - 1e-12)
 
 
-def nearest_in_grid_deg(grid: Floats, rotations: Floats, symmetry: str = "C1") -> Floats:
-    """Return the angle from each rotation to the nearest of a grid: float64[P]; how well a grid covers."""
-    alike = (grid[:, None] @ symmetry_operators(symmetry)).reshape(-1, 9)
+def nearest_in_grid(grid: Floats, rotations: Floats, symmetry: str = "C1") -> tuple[NDArray[np.int64], Floats]:
+    """Find the rotation of a grid that is nearest to each of some.
+
+    Returns
+    -------
+    numbers : int64[P]
+        In the grid.
+    angles_deg : float64[P]
+        How far it is.
+    """
+    operators = symmetry_operators(symmetry)
+    alike = (grid[:, None] @ operators).reshape(-1, 9)
+    numbers, traces = np.empty(len(rotations), np.int64), np.empty(len(rotations))
     share = max(1, _PAIRS_AT_A_TIME // len(alike))
-    parts = [rotations[i : i + share].reshape(-1, 9) @ alike.T for i in range(0, len(rotations), share)]
-    return np.concatenate([_angle_deg(part.max(axis=1)) for part in parts]) if parts else np.zeros(0)
+    for first in range(0, len(rotations), share):
+        part = slice(first, first + share)
+        products = rotations[part].reshape(-1, 9) @ alike.T
+        best = products.argmax(axis=1)
+        numbers[part], traces[part] = best // len(operators), products[np.arange(len(best)), best]
+    return numbers, _angle_deg(traces)
 
 
 def _angle_deg(trace: Floats) -> Floats:
