@@ -85,7 +85,7 @@ def scores(path: Path, name: str, values: Any) -> NDArray[np.float64]:
     try:
         return np.asarray(values, np.float64)
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: the column {name} is not all numbers: {error}; mend it.") from error
+        raise DataError(f"{path}: the column {name} is not made of numbers alone; mend it.") from error
 
 
 def _finite(path: Path, name: str, values: Any) -> NDArray[np.float64]:
