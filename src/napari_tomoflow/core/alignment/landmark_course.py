@@ -37,7 +37,7 @@ _BLIND_TO = {
 _FAILED_PX = 3.0
 _TIMES_EXPECTED = 2.0
 """An alignment further off than this is not to be trusted, and one may be off by so many times what is expected:
-without gold, errors were up to 2.2 times the expected ones, in the median 1.3."""
+of 35 series without gold that did not fail, the worst was off by 2.2 times that, the median by 1.2 times."""
 
 _THICKNESS_OF_FIELD = 0.3
 """Thickness assumed where the specimen was not seen, as a fraction of the field."""
