@@ -25,8 +25,8 @@ _FEWEST = 3
 _SEEDS = 5
 """Points near the middle a lattice is followed from; the one that explains most points best counts."""
 
-_NEARLY_ALL = 0.95
-"""Part of the points that a lattice explains when no other needs to be looked for."""
+_NEARLY_ALL, _MANY = 0.95, 300
+"""Part of many points that a lattice explains when no other is looked for; few points are worth all starts."""
 
 _NEAR = 3.0
 """Around the seed, points this many nearest distances away still show the lattice without its bend."""
@@ -39,7 +39,7 @@ _SHIFTS = 5
 
 _FEWEST_AROUND = 12
 _MOST_STEPS = 12
-_STRAY = 0.25
+_STRAY = 0.4
 """Misfit, in nearest distances, beyond which a point is no worse: one stray click makes no smaller cell."""
 
 _SHARP = 0.05
@@ -116,7 +116,7 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
         one = _grown(points, int(seed))
         if one is not None:
             grown.append(one)
-            if np.isfinite(one.residual_ang).mean() >= _NEARLY_ALL:
+            if len(points) >= _MANY and np.isfinite(one.residual_ang).mean() >= _NEARLY_ALL:
                 break
     if not grown:
         raise DataError(f"{len(points)} points show no lattice; click neighbouring nodes, in two directions.")
