@@ -49,6 +49,7 @@ FILE_OF: Mapping[type[Noun], str] = {
     ParticleSet: "particles.star",
     Labels: "labels.mrc",
     DensityMap: MAP_FILE,
+    Average: MAP_FILE,
     SubtiltSet: SUBTILTS_STAR,
     Simulation: "truth",
 }
@@ -231,6 +232,7 @@ _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),
     Labels: _load_labels,
     DensityMap: load_map,
+    Average: lambda folder: Average(map=load_map(folder), particles=read_particles(folder / FILE_OF[ParticleSet])),
     SubtiltSet: load_subtilts,
     Simulation: _load_simulation,
 }

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, ParticleSet, TiltSeries
+from napari_tomoflow.core.model import Alignment, Average, CtfSeries, Noun, ParticleSet, TiltSeries
 from napari_tomoflow.io.files import written_aside
 
 if TYPE_CHECKING:
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "DRAWN_ALONE", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet)
+DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet, Average)
 """Nouns of which there are figures."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet,)
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average)
 """Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
@@ -33,6 +33,10 @@ def figures_of(noun: Noun, series: TiltSeries | None = None) -> "dict[str, Figur
         from napari_tomoflow.io.plots.particles import particle_figures
 
         return particle_figures(noun)
+    if isinstance(noun, Average):
+        from napari_tomoflow.io.plots.average import average_figures
+
+        return average_figures(noun)
     if series is None:
         return {}
     if isinstance(noun, Alignment):
