@@ -12,13 +12,13 @@ DEFOCUS_ANG = np.array([30000.0, 30600.0, 29500.0, 31200.0, 29000.0])
 HALF_ASTIGMATISM_ANG = 300.0
 
 
-def noise_series(size_px=256):
+def noise_series(size_px=256, half_astigmatism_ang=HALF_ASTIGMATISM_ANG, seed=7):
     """Five tilts without a gradient of the defocus: their axis is not known."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     frequencies = rfft_frequencies((size_px, size_px), PIXEL_ANG)
     images = []
     for defocus_ang in DEFOCUS_ANG:
-        u_ang, v_ang = defocus_ang + HALF_ASTIGMATISM_ANG, defocus_ang - HALF_ASTIGMATISM_ANG
+        u_ang, v_ang = defocus_ang + half_astigmatism_ang, defocus_ang - half_astigmatism_ang
         seen = np.fft.rfft2(rng.normal(size=(size_px, size_px))) * ctf_2d(frequencies, u_ang, v_ang, 30.0, OPTICS)
         images.append(np.fft.irfft2(seen) + rng.normal(0, 0.7, (size_px, size_px)))
     return TiltSeries(

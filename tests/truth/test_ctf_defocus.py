@@ -1,5 +1,6 @@
 """The CTF stage against truth: other people's simulated images, and our own series."""
 
+import json
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.bench_ctf import measure, specimen, summary
-from imaged_noise import DEFOCUS_ANG, noise_series
+from imaged_noise import DEFOCUS_ANG, HALF_ASTIGMATISM_ANG, noise_series
 from napari_tomoflow.core.model import Alignment, Optics, TiltSeries
 from napari_tomoflow.core.simulation.params import SimulateParams
 from napari_tomoflow.core.stages.ctf import CtfParams, ctf
@@ -83,6 +84,16 @@ def test_a_series_whose_gradient_was_taken_away_leaves_the_hand_undecided():
     assert any("undecided" in warning and "declared one, +1" in warning for warning in found.quality["warnings"])
 
 
+def test_astigmatism_is_found_where_there_is_some_and_none_is_made_of_noise():
+    found = ctf(noise_series(512))
+    apart_ang = found.defocus_u_ang - found.defocus_v_ang
+    error_ang = found.quality["astigmatism_error_ang"]
+    np.testing.assert_allclose(apart_ang, 2 * HALF_ASTIGMATISM_ANG, atol=max(100.0, 2 * error_ang))
+    np.testing.assert_allclose(found.azimuth_deg, 30.0, atol=10.0)
+    round_ang = [ctf(noise_series(256, 0.0, seed)).quality["astigmatism_ang"] for seed in range(4)]
+    assert np.median(round_ang) <= 30.0
+
+
 def test_without_a_tilt_axis_the_hand_is_undecided_and_the_way_out_is_told():
     found = ctf(small_series().series.replace(axis_deg=None))
     assert found.hand == found.quality["hand_from_images"] == 0
@@ -109,6 +120,17 @@ def test_images_without_rings_are_not_to_be_trusted():
     found = ctf(series)
     assert found.hand == 0
     assert any("trust" in warning for warning in found.quality["warnings"])
+
+
+def test_a_series_that_shows_gold_and_hardly_any_rings_is_not_to_be_trusted(shared_data):
+    truth = json.loads(shared_data("sim_fiducial_A/truth/truth.json").read_text())["tilts"]
+    with mrcfile.open(shared_data("sim_fiducial_A/tilt_series.mrc")) as file:
+        images = np.array(file.data)
+    tilt_deg = np.array([one["true_tilt"] for one in truth])
+    series = TiltSeries(name="gold", images=images, tilt_deg=tilt_deg, pixel_ang=5.0, axis_deg=-5.0)
+    found = ctf(series)
+    assert found.hand == 0
+    assert any("form of gold" in warning and "do not trust" in warning for warning in found.quality["warnings"])
 
 
 @pytest.mark.slow

@@ -31,6 +31,9 @@ _REACHES_FARTHER = 0.1
 _TEMPER = 4.0
 """By how much the variance of a defocus exceeds the one its rings alone would have (from simulations)."""
 
+_SHARED_TEMPER = 2.0
+"""Likewise for the astigmatism all tilts share."""
+
 _EARLY_ROUNDS, _ROUNDS, _STEPS = 3, 4, 2
 
 
@@ -45,6 +48,8 @@ class Course:
         Of the rings above the background.
     defocus_sd_ang : float64[N]
         What each tilt's defocus is known to, with the help of its neighbours.
+    astigmatism_sd_ang : float
+        What the mean astigmatism, half the difference of the two defocus values, is known to in any direction.
     hand : HandVerdict
     phase : PhaseFit or None
         None where the phase shift was fixed.
@@ -53,6 +58,7 @@ class Course:
     settled: Settled
     heights: Floats
     defocus_sd_ang: Floats
+    astigmatism_sd_ang: float
     hand: HandVerdict
     phase: PhaseFit | None
 
@@ -84,8 +90,9 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
     last(2, 3, "Deciding the hand")
     hand = judge_hand(fit, settled)
     known = 1.0 / np.sqrt(fit.defocus_sd_ang**-2.0 / _TEMPER + settled.expected_sd_ang**-2.0)
+    astigmatism_sd_ang = float(np.sqrt(_SHARED_TEMPER * np.mean(fit.shared_sd(settled.model)[2:4] ** 2)))
     last(1, 1, "Fitted")
-    return Course(settled, fit.heights, known, hand, phase)
+    return Course(settled, fit.heights, known, astigmatism_sd_ang, hand, phase)
 
 
 def _best_begun(measured: SeriesSpectra, params: CtfParams, report: Report) -> tuple[JointFit, Settled]:

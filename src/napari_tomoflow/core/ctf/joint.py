@@ -156,9 +156,21 @@ class JointFit:
         density: Floats = np.log((1 - _STRAY) * near + _STRAY * far + 1e-300)
         return density
 
+    def shared_sd(self, model: CtfModel) -> Floats:
+        """Return the standard errors of (slope x, y; astigmatism mean cos, sin; its change cos, sin): float64[6]."""
+        return np.sqrt(np.diag(np.linalg.inv(self._normal_equations(model)[0])))
+
     def _step(self, model: CtfModel) -> Floats:
-        """Return the Gauss-Newton step of (slope x, y; astigmatism mean cos, sin; its change cos, sin)."""
-        geometry, params = self._measured.geometry, self._params
+        """Return the Gauss-Newton step of what `shared_sd` tells the errors of."""
+        normal, right = self._normal_equations(model)
+        params = self._params
+        free = np.array([params.max_slope_deg > 0 and model.gradient != 0] * 2 + [params.astigmatism] * 4)
+        step = np.zeros(6)
+        step[free] = np.linalg.solve(normal[np.ix_(free, free)], right[free]) if free.any() else 0.0
+        return step
+
+    def _normal_equations(self, model: CtfModel) -> tuple[Floats, Floats]:
+        geometry = self._measured.geometry
         offsets_ang = geometry.offsets_ang(model)
         phases = geometry.over_time(model.phase_rad)
         depth = geometry.depths_ang(model.slope_xy)
@@ -181,10 +193,7 @@ class JointFit:
             slopes = table.slopes(model.defocus_ang[i] + offsets_ang[i], float(phases[i]))[table.used].ravel()
             normal += table.information * jacobian.T @ jacobian
             right += slopes @ jacobian
-        free = np.array([params.max_slope_deg > 0 and model.gradient != 0] * 2 + [params.astigmatism] * 4)
-        step = np.zeros(6)
-        step[free] = np.linalg.solve(normal[np.ix_(free, free)], right[free]) if free.any() else 0.0
-        return step
+        return normal, right
 
 
 def _moved(model: CtfModel, step: Floats, params: CtfParams) -> CtfModel:

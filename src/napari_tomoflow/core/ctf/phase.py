@@ -17,8 +17,8 @@ from napari_tomoflow.core.report import Report, part
 Floats = NDArray[np.float64]
 
 _STEP_DEG = 4.0
-_MOST = 9
-"""Trial phases."""
+_MOST, _MOST_ATTEMPTS = 9, 16
+"""Trial phases, and how often one of them is settled."""
 
 _TEMPER = 25.0
 """By how much log-likelihoods overrate themselves here: all tilts share the structure, and its speckle."""
@@ -56,27 +56,51 @@ def find_phase(
         To be handed on.
     report
     """
-    begun, step = float(settled.model.phase_rad[0]), np.deg2rad(_STEP_DEG)
-    trials: dict[int, tuple[float, Settled]] = {}
-
-    def explained(place: int, start: Settled) -> float:
-        if place not in trials:
-            done = refine(_at(fit, start, begun + place * step), part(report, min(len(trials), _MOST), _MOST + 2))
-            trials[place] = (fit.evidence(done), done)
-        return trials[place][0]
-
-    best, top = 0, -np.inf
-    while explained(best, settled) > top and len(trials) < _MOST:
-        top = trials[best][0]
-        best = max((best, best - 1, best + 1), key=lambda place: explained(place, trials[best][1]))
-    around = [trials[place][0] for place in (best - 1, best, best + 1) if place in trials]
+    trials = _Trials(fit, refine, report, float(settled.model.phase_rad[0]))
+    trials.attempt(0, settled)
+    best, missing = 0, [-1, 1]
+    while missing and len(trials.settled) < _MOST:
+        for place in missing:
+            trials.attempt(place, trials.settled[best])
+        best = trials.likeliest()
+        missing = [place for place in (best - 1, best + 1) if place not in trials.settled]
+    # A search finds the nearest top, and each began on one side only: from the other it may find a higher one.
+    for place, start in ((best, best - 1), (best, best + 1), (best - 1, best), (best + 1, best)):
+        if start in trials.settled:
+            trials.attempt(place, trials.settled[start])
+    best = trials.likeliest()
+    around = [trials.explained[place] for place in (best - 1, best, best + 1) if place in trials.explained]
     moved, error_deg = _between(around)
-    answer = _at(fit, trials[best][1], begun + (best + moved) * step)
-    return refine(answer, part(report, _MOST + 1, _MOST + 2)), PhaseFit(error_deg, rival)
+    return trials.refined(best + moved, trials.settled[best]), PhaseFit(error_deg, rival)
 
 
-def _at(fit: JointFit, start: Settled, phase_rad: float) -> Settled:
-    return fit.settle(start.model.replace(phase_rad=np.array([phase_rad, start.model.phase_rad[1]])))
+class _Trials:
+    """What was found at each trial phase, so many steps from where the walk began."""
+
+    def __init__(self, fit: JointFit, refine: Refine, report: Report, begun_rad: float) -> None:
+        self.settled: dict[int, Settled] = {}
+        self.explained: dict[int, float] = {}
+        self._fit, self._refine, self._report, self._begun_rad = fit, refine, report, begun_rad
+        self._done = 0
+
+    def attempt(self, place: int, start: Settled) -> None:
+        """Find everything else at a phase, beginning with the values given; the best of several attempts is kept."""
+        settled = self.refined(place, start)
+        explained = self._fit.evidence(settled)
+        if explained > self.explained.get(place, -np.inf):
+            self.explained[place], self.settled[place] = explained, settled
+
+    def refined(self, place: float, start: Settled) -> Settled:
+        """Find everything else at a phase."""
+        phase_rad = self._begun_rad + place * float(np.deg2rad(_STEP_DEG))
+        moved = start.model.replace(phase_rad=np.array([phase_rad, start.model.phase_rad[1]]))
+        share = part(self._report, self._done, _MOST_ATTEMPTS)
+        self._done = min(self._done + 1, _MOST_ATTEMPTS - 1)
+        return self._refine(self._fit.settle(moved), share)
+
+    def likeliest(self) -> int:
+        """Return the place that explains most."""
+        return max(self.explained, key=lambda place: self.explained[place])
 
 
 def _between(values: list[float]) -> tuple[float, float]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.ctf.course import Course
-from napari_tomoflow.core.ctf.curves import Curve, curve_of
+from napari_tomoflow.core.ctf.curves import BEYOND_FORM_INV_ANG, Curve, curve_of
 from napari_tomoflow.core.ctf.joint import SURE_GAIN
 from napari_tomoflow.core.ctf.params import CtfParams
+from napari_tomoflow.core.ctf.search import low_tilts
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries
 
@@ -19,9 +20,11 @@ Floats = NDArray[np.float64]
 
 _NEIGHBOURS = 3
 _PHASE_KNOWN_DEG = 5.0
-_RIVAL_FAR_BEHIND = 20.0
+_RIVAL_FAR_BEHIND = 3.0
 _FEWEST_RINGS = 4.0
 _PLACES = 4
+_LEAST_REACH = 0.18
+"""Of 0.11 where gold alone is seen (`sim_fiducial_A`), and 0.26 to 0.98 where the defocus was right."""
 
 
 def ctf_series(
@@ -30,7 +33,7 @@ def ctf_series(
     """Lay the fit out for all tilts, those without a fit by interpolation over the tilt."""
     model, tilts = course.settled.model, measured.tilts
     curves = [curve_of(measured, i, model, course.heights[i]) for i in range(len(tilts))]
-    along, across = measured.geometry.over_time(model.astigmatism_ang)
+    along, across = measured.geometry.over_time(_significant(course) * model.astigmatism_ang)
     every = {
         name: _for_all(series, tilts, values)
         for name, values in (("mean", model.defocus_ang), ("along", along), ("across", across))
@@ -49,7 +52,14 @@ def ctf_series(
         hand=hand,
     )
     flagged, more = _doubtful(ctf, measured, course, params)
+    more += _form_taken_for_rings(measured, curves)
     return ctf.replace(quality=_quality(ctf, measured, course, curves, flagged, warnings + more))
+
+
+def _significant(course: Course) -> float:
+    """Return which part of the astigmatism is left when what noise makes of none at all is taken off."""
+    squared = float(np.sum(course.settled.model.astigmatism_ang[0] ** 2))
+    return max(0.0, 1.0 - 2.0 * course.astigmatism_sd_ang**2 / squared) if squared else 0.0
 
 
 def _hand(series: TiltSeries, alignment: Alignment | None, course: Course, params: CtfParams) -> tuple[int, list[str]]:
@@ -103,6 +113,17 @@ def _doubtful(
     return flagged, warnings + _phase_warnings(course)
 
 
+def _form_taken_for_rings(measured: SeriesSpectra, curves: list[Curve]) -> list[str]:
+    """Say when the low tilts agree with the fit only where gold, membranes and molecules have their own rings."""
+    reach = float(np.mean([curves[tilt].reach for tilt in low_tilts(measured)]))
+    if reach >= _LEAST_REACH:
+        return []
+    return [
+        f"Beyond {1 / BEYOND_FORM_INV_ANG:.0f} Å the low tilts hardly agree with the fit (correlation {reach:.2f}): "
+        "the form of gold or molecules may have been taken for rings; do not trust the defocus."
+    ]
+
+
 def _phase_warnings(course: Course) -> list[str]:
     """Say when a phase shift that was fitted cannot be told from a change of defocus."""
     phase = course.phase
@@ -133,6 +154,7 @@ def _quality(
     return {
         "defocus_um": _spread(1e-4 * ctf.defocus_ang[used]),
         "astigmatism_ang": round(float(np.mean((ctf.defocus_u_ang - ctf.defocus_v_ang)[used])), 1),
+        "astigmatism_error_ang": round(2.0 * course.astigmatism_sd_ang, 1),
         "resolution_ang": _spread(ctf.fit_ang[used]),
         "score": _spread(ctf.score[used]),
         "defocus_hand": ctf.hand,

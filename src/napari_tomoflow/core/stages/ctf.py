@@ -44,10 +44,11 @@ def ctf(
     the tilt geometry. 3. The low tilts settle first; how high their rings stand, less what exposure fades,
     is what the other tilts are expected to show, so that the specimen's own structure is not taken for
     rings. 4. Each tilt's defocus is weighed against a smooth course through the others'. 5. Slope of the
-    specimen and astigmatism, mean and change, follow by Gauss-Newton steps. 6. Both signs of the gradient
-    are compared with each other and with none.
+    specimen and astigmatism, mean and change, follow by Gauss-Newton steps; of the astigmatism what noise
+    makes of none at all is taken off. 6. Both signs of the gradient are compared with each other and with none.
+    7. A phase shift, where it is to be found, is tried with all of this found anew for each.
 
-    Not fitted: beam tilt, magnification distortion, thickness.
+    Not fitted: beam tilt, magnification distortion, thickness, a phase shift that changes over the series.
 
     References
     ----------

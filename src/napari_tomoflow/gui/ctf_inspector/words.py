@@ -11,7 +11,8 @@ def quality_text(session: Session) -> str:
     ctf, kept = session.ctf, session.kept
     words = [f"{int(kept.sum())} of {ctf.n_tilts} tilts", f"defocus {1e-4 * np.median(ctf.defocus_ang[kept]):.2f} µm"]
     astigmatism_ang = float(np.median((ctf.defocus_u_ang - ctf.defocus_v_ang)[kept]))
-    words.append(f"astigmatism {astigmatism_ang:.0f} Å")
+    error_ang = ctf.quality.get("astigmatism_error_ang")
+    words.append(f"astigmatism {astigmatism_ang:.0f}{'' if error_ang is None else f' ± {error_ang:.0f}'} Å")
     if np.any(ctf.phase_deg):
         words.append(f"phase shift {np.median(ctf.phase_deg[kept]):.0f}°")
     known = kept & np.isfinite(ctf.fit_ang)
