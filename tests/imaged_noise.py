@@ -12,14 +12,17 @@ DEFOCUS_ANG = np.array([30000.0, 30600.0, 29500.0, 31200.0, 29000.0])
 HALF_ASTIGMATISM_ANG = 300.0
 
 
-def noise_series(size_px=256, half_astigmatism_ang=HALF_ASTIGMATISM_ANG, seed=7):
+def noise_series(
+    size_px=256, half_astigmatism_ang=HALF_ASTIGMATISM_ANG, seed=7, defocus_ang=DEFOCUS_ANG, phase_deg=0.0
+):
     """Five tilts without a gradient of the defocus: their axis is not known."""
     rng = np.random.default_rng(seed)
     frequencies = rfft_frequencies((size_px, size_px), PIXEL_ANG)
     images = []
-    for defocus_ang in DEFOCUS_ANG:
-        u_ang, v_ang = defocus_ang + half_astigmatism_ang, defocus_ang - half_astigmatism_ang
-        seen = np.fft.rfft2(rng.normal(size=(size_px, size_px))) * ctf_2d(frequencies, u_ang, v_ang, 30.0, OPTICS)
+    for mean_ang in defocus_ang:
+        u_ang, v_ang = mean_ang + half_astigmatism_ang, mean_ang - half_astigmatism_ang
+        transfer = ctf_2d(frequencies, u_ang, v_ang, 30.0, OPTICS, phase_deg)
+        seen = np.fft.rfft2(rng.normal(size=(size_px, size_px))) * transfer
         images.append(np.fft.irfft2(seen) + rng.normal(0, 0.7, (size_px, size_px)))
     return TiltSeries(
         name="noise", images=np.array(images, np.float32), tilt_deg=TILT_DEG, pixel_ang=PIXEL_ANG, optics=OPTICS

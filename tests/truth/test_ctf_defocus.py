@@ -122,6 +122,24 @@ def test_images_without_rings_are_not_to_be_trusted():
     assert any("trust" in warning for warning in found.quality["warnings"])
 
 
+@pytest.mark.parametrize("phase_deg", [40.0, 100.0])
+def test_a_phase_shift_and_a_defocus_close_to_focus_are_told_apart(phase_deg):
+    defocus_ang = np.array([10000.0, 10200.0, 9800.0, 10500.0, 9600.0])
+    series = noise_series(512, 50.0, defocus_ang=defocus_ang, phase_deg=phase_deg)
+    found = ctf(series, params=CtfParams(phase="fit"))
+    np.testing.assert_allclose(found.phase_deg, phase_deg, atol=5.0)
+    np.testing.assert_allclose(found.defocus_ang, defocus_ang, atol=500.0)
+    assert found.quality["phase_error_deg"] < 8.0
+
+
+def test_a_phase_shift_that_cannot_be_known_is_not_to_be_trusted():
+    faint = noise_series(256, 0.0, defocus_ang=np.full(5, 10000.0), phase_deg=60.0)
+    rng = np.random.default_rng(9)
+    buried = faint.replace(images=faint.images + rng.normal(0, 12.0, faint.images.shape).astype(np.float32))
+    found = ctf(buried, params=CtfParams(phase="fit"))
+    assert any("phase shift" in warning and "do not trust it" in warning for warning in found.quality["warnings"])
+
+
 def test_a_series_that_shows_gold_and_hardly_any_rings_is_not_to_be_trusted(shared_data):
     truth = json.loads(shared_data("sim_fiducial_A/truth/truth.json").read_text())["tilts"]
     with mrcfile.open(shared_data("sim_fiducial_A/tilt_series.mrc")) as file:
