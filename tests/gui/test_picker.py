@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries
+from napari_tomoflow.gui.layers import from_layer
+from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.controls import KEYS
 from napari_tomoflow.gui.picker.gestures import Gesture
@@ -415,3 +417,28 @@ def test_outlines_are_closed_and_apart():
     np.testing.assert_allclose(np.hypot(x - 3.0, y - 4.0), 10.0)
     x, y, _ = arrows(np.array([[1.0, 2.0]]), np.array([[10.0, 0.0]]))
     assert (x[1], y[1]) == (11.0, 2.0)
+
+
+def test_tomogram_of_a_file_is_picked_without_a_project(qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    picker = Picker(viewer)
+    assert picker.picks is None
+    show_noun(viewer, balls(PLACES, diameter_ang=120.0, origin_ang_zyx=(0.0, 0.0, 0.0)).replace(name="dropped"))
+    qtbot.waitUntil(lambda: picker.session.tomogram == "dropped", timeout=LONG_MS)
+    settle(picker, qtbot)
+    picker.set_tool("add")
+    click(picker, "xy", 30.0, 10.0)
+    assert picker.panel.save.text() == "Make layers"
+    picker.save()
+    settle(picker, qtbot)
+    (layer,) = [layer for layer in viewer.layers if isinstance(layer.metadata.get("tomoflow"), ParticleSet)]
+    found = from_layer(layer.as_layer_data_tuple())
+    np.testing.assert_allclose(found.centers_ang_zyx, [[0.0, 10.0, 30.0]])
+    assert set(found.tomogram) == {"dropped"}
+    assert not picker.session.unsaved()
+    delete(picker)
+    again = Picker(viewer)
+    qtbot.waitUntil(lambda: again.session.tomogram == "dropped", timeout=LONG_MS)
+    np.testing.assert_allclose(centers(again), [[0.0, 10.0, 30.0]])
+    settle(again, qtbot)
+    delete(again)

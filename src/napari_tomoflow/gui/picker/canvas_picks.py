@@ -33,10 +33,19 @@ class CanvasPicks:
         Gets what the mouse does in a flat view, while the points are the active layer.
     means_picks
         Tells of a gesture whether a drag from there would do something to picks.
+    keys
+        Key → what it does while one of the layers is active.
     """
 
-    def __init__(self, viewer: Any, handler: Handler, means_picks: Callable[[Gesture], bool]) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        handler: Handler,
+        means_picks: Callable[[Gesture], bool],
+        keys: Mapping[str, Callable[[], None]],
+    ) -> None:
         self.viewer = viewer
+        self._keys = keys
         self._handler = handler
         self._means_picks = means_picks
         self._layers: dict[str, Layer] = {}
@@ -66,11 +75,6 @@ class CanvasPicks:
         self._show_points(session, seen, places / voxel_ang, radius_ang / voxel_ang, shape, voxel_ang)
         has_arrows = turned & is_turned(session, seen)
         self._show_arrows(session, seen[has_arrows], places[has_arrows], voxel_ang)
-
-    def bind_keys(self, keys: Mapping[str, Callable[[], None]]) -> None:
-        """Let keys do things while the points are the active layer."""
-        for key, act in keys.items():
-            self._layers["points"].bind_key(key, lambda _, act=act: act(), overwrite=True)
 
     def activate(self) -> None:
         """Make the points the layer that mouse and keys act on."""
@@ -129,6 +133,8 @@ class CanvasPicks:
             special: dict[str, Any] = {"points": {"face_color": "transparent"}, "vectors": {"vector_style": "arrow"}}
             empty = np.zeros((0, 3)) if kind == "points" else np.zeros((0, 2, 3))
             layer = self._layers[kind] = Layer.create(empty, {**attributes, **special[kind]}, kind)
+            for key, act in self._keys.items():
+                layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
             self.viewer.add_layer(layer)
         return layer
 

@@ -141,11 +141,13 @@ class Panel(QScrollArea):
         self.setMinimumWidth(_WIDTH_PX)
 
 
-def about_saving(unsaved: tuple[str, ...]) -> str:
+def about_saving(unsaved: tuple[str, ...], *, in_project: bool) -> str:
     """Say what saving would do."""
     if not unsaved:
         return "Nothing was changed since it was saved."
-    return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
+    if in_project:
+        return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
+    return f"Make the picks of {', '.join(unsaved)} layers, to be saved as files; until then they are in memory alone."
 
 
 def _spin(prefix: str, suffix: str, low: float, high: float, value: float, step: float) -> QDoubleSpinBox:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.model import Tomogram
-from napari_tomoflow.core.ops.poses import matrices_from_quaternions, matrices_from_relion, relion_from_matrices
+from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 from napari_tomoflow.gui.dock import project_open_in
 from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.keys import bind_shortcuts
@@ -19,6 +19,8 @@ from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
 from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, about_saving
 from napari_tomoflow.gui.picker.gestures import Gesture
+from napari_tomoflow.gui.picker.layer_picks import LayerPicks
+from napari_tomoflow.gui.picker.oblique_plane import ObliquePlane
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Rows
 from napari_tomoflow.gui.picker.project_picks import ProjectPicks
 from napari_tomoflow.gui.picker.scene import Scene
@@ -27,11 +29,11 @@ from napari_tomoflow.gui.picker.snapping import snap
 from napari_tomoflow.gui.picker.statistics import summing_up
 from napari_tomoflow.gui.picker.tools import Tool, Tools
 from napari_tomoflow.gui.telling import told
-from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
+from napari_tomoflow.gui.tomogram_view.drawing import Drawing
 from napari_tomoflow.project import Project
 
 _LEAST_WIDTH_PX = 560
-_NOTHING_OPEN = "Open a project whose series have tomograms."
+_NOTHING_OPEN = "Open a project whose series have tomograms, or drop the file of a tomogram on the viewer."
 
 
 class Picker(QWidget):
@@ -60,7 +62,7 @@ class Picker(QWidget):
     def __init__(self, napari_viewer: Any, project: Path | str | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewer = napari_viewer
-        self.picks: ProjectPicks | None = None
+        self.picks: ProjectPicks | LayerPicks | None = None
         self.tomogram: Tomogram | None = None
         self.session = Session()
         self.tools = Tools(self.session)
@@ -69,7 +71,15 @@ class Picker(QWidget):
         self.panel = Panel(acts)
         self.board = Board(self._handle)
         self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, CANVAS_KEYS)
-        self._statistics = Drawing(self._prepare_statistics, self._show_statistics, self)
+        self.oblique = ObliquePlane(self.panel, self.scene)
+        self._statistics = Drawing(
+            lambda: summing_up(self.session) if self.session.tomogram else None,
+            lambda what, text: self.panel.statistics.setText(text),
+            self,
+        )
+        self._list_timer = QTimer(self)
+        self._list_timer.setSingleShot(True)
+        self._list_timer.timeout.connect(self._list_tomograms)
         self._listen()
         self._lay_out()
         bind_shortcuts(self, acts)
@@ -78,9 +88,13 @@ class Picker(QWidget):
         self._held.callback(self.scene.close)
         self.destroyed.connect(self._held.close)
         self.set_tool("select")
+        napari_viewer.layers.events.inserted.connect(self._look_round)
+        self._held.callback(lambda: napari_viewer.layers.events.inserted.disconnect(self._look_round))
         folder = project or project_open_in(napari_viewer)
         if folder is not None:
             self.open_project(folder)
+        else:
+            self._look_round()
 
     @property
     def is_settled(self) -> bool:
@@ -91,20 +105,9 @@ class Picker(QWidget):
         """Pick in the tomograms of a project, going on where a session that was not saved ended."""
         with told():
             project = Project.open(folder)
-            if self.picks is None or self.picks.project.folder != project.folder:
-                picks = ProjectPicks(project)
-                self.close_project()
-                self.picks = picks
-                self._held.callback(picks.close)
-                self._take_session(picks.session)
-            names = self.picks.names()
-            with QSignalBlocker(self.panel.tomograms):
-                self.panel.tomograms.clear()
-                self.panel.tomograms.addItems(names)
-                self.panel.tomograms.setCurrentText(self.session.tomogram)
-            if names and not self.session.tomogram:
-                last = self.session.last_tomogram
-                self.open_tomogram(last if last in names else names[0])
+            if not isinstance(self.picks, ProjectPicks) or self.picks.project.folder != project.folder:
+                self._take_picks(ProjectPicks(project))
+            self._list_tomograms()
         self.refresh()
 
     def close_project(self) -> None:
@@ -208,11 +211,7 @@ class Picker(QWidget):
         """Lay the oblique plane into the x-y plane of the selected pick."""
         rows = self.session.selection
         if len(rows):
-            matrix = matrices_from_quaternions(self.session.picks[QUATERNIONS][rows[:1]])
-            for spin, angle_deg in zip(self.panel.frame, relion_from_matrices(matrix)[0], strict=True):
-                with QSignalBlocker(spin):
-                    spin.setValue(float(angle_deg))
-            self.scene.turn_oblique(matrix[0], self.panel.side.value())
+            self.oblique.lay(matrices_from_quaternions(self.session.picks[QUATERNIONS][rows[:1]])[0])
 
     def toggle_tilts(self) -> None:
         """Show the picks on the raw tilt images, or in the tomogram again."""
@@ -230,9 +229,13 @@ class Picker(QWidget):
         docked(self.viewer, "Gallery", Gallery)
 
     def save(self) -> None:
-        """Save the picks of all tomograms that have changed, each as a job."""
+        """Save the picks of all tomograms that have changed, each as a job; without a project, as layers."""
         picks = self.picks
         if picks is None or not self.session.unsaved() or self.tools.is_dragging:
+            return
+        if isinstance(picks, LayerPicks):
+            picks.to_layers()
+            show_info("The picks are layers now; File → Save writes them in any format.")
             return
 
         def take(records: dict[str, Any]) -> None:
@@ -256,19 +259,47 @@ class Picker(QWidget):
         panel.redo.setEnabled(session.can_redo)
         unsaved = session.unsaved()
         panel.save.setEnabled(bool(unsaved) and self.picks is not None)
-        panel.save.setToolTip(f"<p>{about_saving(unsaved)}</p>")
+        panel.save.setToolTip(f"<p>{about_saving(unsaved, in_project=isinstance(self.picks, ProjectPicks))}</p>")
+        panel.save.setText("Make layers" if isinstance(self.picks, LayerPicks) else "Save as jobs")
         if self.picks is None or not session.tomogram:
             panel.title.setText(_NOTHING_OPEN)
             return
         state = " · changed" if session.tomogram in unsaved else ""
-        panel.title.setText(f"<b>{self.picks.project.name}</b> · {session.tomogram}{state}")
+        panel.title.setText(f"<b>{self.picks.title}</b> · {session.tomogram}{state}")
         of_type = session.picks[IS_THERE] & (session.picks[TYPE] == session.active_type)
         panel.scores.show_scores(session.picks[SCORE][of_type], session.threshold(session.active_type))
         panel.drop_hidden.setEnabled(len(session.below_threshold(session.active_type)) > 0)
         self.scene.show_picks()
         self._statistics.ask()
 
-    def _take_session(self, session: Session) -> None:
+    def _look_round(self, event: Any = None) -> None:
+        """Without a project, pick in the tomograms that are open, as soon as there is one."""
+        if self.picks is None:
+            found = LayerPicks(self.viewer)
+            if found.names():
+                self._take_picks(found)
+        if isinstance(self.picks, LayerPicks):
+            self.picks.look_round()
+            self._list_timer.start()  # napari is not done with the layer yet
+
+    def _list_tomograms(self) -> None:
+        """Offer the tomograms there are; the first time, open the one that was picked last."""
+        if self.picks is None:
+            return
+        names = self.picks.names()
+        with QSignalBlocker(self.panel.tomograms):
+            self.panel.tomograms.clear()
+            self.panel.tomograms.addItems(names)
+            self.panel.tomograms.setCurrentText(self.session.tomogram)
+        if names and not self.session.tomogram:
+            last = self.session.last_tomogram
+            self.open_tomogram(last if last in names else names[0])
+
+    def _take_picks(self, picks: ProjectPicks | LayerPicks) -> None:
+        self.close_project()
+        self.picks = picks
+        self._held.callback(picks.close)
+        session = picks.session
         self.session = self.tools.session = session
         self._shown = ""
         session.changed.connect(self._take_change)
@@ -302,9 +333,7 @@ class Picker(QWidget):
     def _handle(self, gesture: Gesture) -> bool:
         """Take what the mouse does in a pane."""
         if gesture.phase == "step":
-            thickness_ang = max(self.panel.look.thickness_ang, self.tomogram.voxel_ang) if self.tomogram else 0.0
-            step = gesture.right_ang * thickness_ang * gesture.plane.axes_zyx[2]
-            self.scene.go_to(np.array(self.scene.place_ang_zyx) + step)
+            self.scene.step(gesture)
             return True
         if gesture.phase == "hover":
             self.board.show_brush(gesture if self.tools.tool == "erase" else None, self.tools.brush_ang)
@@ -324,21 +353,11 @@ class Picker(QWidget):
             self.session.change_type(index, **values)
         self.refresh()  # a value that was refused is shown as it was
 
-    def _lay_plane(self) -> None:
-        angles_deg = [spin.value() for spin in self.panel.frame]
-        self.scene.turn_oblique(matrices_from_relion([angles_deg])[0], self.panel.side.value())
-
     def _show_as(self) -> None:
         self.tools.shape = self.panel.shape.currentText()
         self.scene.arrows = self.panel.arrows.isChecked()
         self.tools.brush_ang = self.panel.brush.value() / 2.0
         self.scene.show_picks()
-
-    def _prepare_statistics(self) -> Pictures | None:
-        return summing_up(self.session) if self.session.tomogram else None
-
-    def _show_statistics(self, what: str, text: str) -> None:
-        self.panel.statistics.setText(text)
 
     def _ask_open(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder", str(Path.cwd()))
@@ -361,8 +380,6 @@ class Picker(QWidget):
         panel.drop_hidden.clicked.connect(
             lambda checked=False: self.delete_picks(self.session.below_threshold(self.session.active_type))
         )
-        for spin in (*panel.frame, panel.side):
-            spin.valueChanged.connect(lambda value: self._lay_plane())
         panel.brush.valueChanged.connect(lambda value: self._show_as())
         panel.shape.currentTextChanged.connect(lambda text: self._show_as())
         panel.arrows.toggled.connect(lambda checked: self._show_as())

@@ -31,6 +31,11 @@ class ProjectPicks:
             self._journal.close()
             raise
 
+    @property
+    def title(self) -> str:
+        """Name of the project."""
+        return self.project.name
+
     def names(self) -> tuple[str, ...]:
         """Name the series that have a tomogram."""
         return tuple(name for name in self.project.series() if self.project.find(Tomogram, name) is not None)

@@ -14,6 +14,7 @@ from napari_tomoflow.gui.canvas import CAPTION_KEY, show_text, volume_text
 from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.board import OBLIQUE, Board
 from napari_tomoflow.gui.picker.canvas_picks import CanvasPicks
+from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.tilt_picks import TiltPicks
 from napari_tomoflow.gui.picker.tools import Tools
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing, Pictures
@@ -57,13 +58,13 @@ class Scene:
     ) -> None:
         self.viewer, self.board, self.look, self.tools = viewer, board, look, tools
         self.arrows = True
-        self._keys, self._caption = keys, caption
+        self._caption = caption
         self.tilts: TiltPicks | None = None
         self._has_canvas, self._is_leading = True, False
         self._tomogram: Tomogram | None = None
         self._layer: Any = None
         self._levels = (0.0, 1.0)
-        self.canvas = CanvasPicks(viewer, tools.handle, tools.means_picks)
+        self.canvas = CanvasPicks(viewer, tools.handle, tools.means_picks, keys)
         self.drawing = Drawing(self._prepare, self._show, board)
         look.changed.connect(self.redraw)
         self._picks_timer = _timer(board, 0, self._draw_picks)
@@ -94,7 +95,6 @@ class Scene:
         self.board.show_all(tuple(extent_ang(tomogram, axis) for axis in (0, 1, 2)))
         self.go_to(tomogram.origin_ang_zyx)
         self.show_on_canvas()
-        self.canvas.bind_keys(self._keys)
         self.canvas.activate()
 
     def go_to(self, place_ang_zyx: Any) -> None:
@@ -102,6 +102,13 @@ class Scene:
         z, y, x = (float(value) for value in place_ang_zyx)
         self.board.show_place((z, y, x))
         self.redraw()
+
+    def step(self, gesture: Gesture) -> None:
+        """Go through the slices of a pane, by the thickness of a slab."""
+        if self._tomogram is not None:
+            thickness_ang = max(self.look.thickness_ang, self._tomogram.voxel_ang)
+            across = gesture.right_ang * thickness_ang * gesture.plane.axes_zyx[2]
+            self.go_to(np.array(self.place_ang_zyx) + across)
 
     def show_tilts(self, series: TiltSeries, alignment: Alignment) -> None:
         """Show the tilts on the canvas in place of the tomogram, with the picks where they are projected."""
