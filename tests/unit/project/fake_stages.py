@@ -131,6 +131,7 @@ class JoinParams(Params):
     species: str = param("", help="What the particles are.")
     steps_to_do: int = param(3, help="How often.")
     reference: Path | None = param(None, help="A map to begin with.")
+    mask: Path | None = param(None, help="Where to look.")
 
 
 def mean_of(batch: np.ndarray) -> tuple[float, int]:
@@ -141,6 +142,7 @@ def mean_of(batch: np.ndarray) -> tuple[float, int]:
 def join(
     data: Dataset,
     reference: DensityMap | None = None,
+    mask: DensityMap | None = None,
     params: JoinParams = JoinParams(),
     report: Report = silent,
     map_batches: MapBatches = in_order,

@@ -89,6 +89,19 @@ def test_a_file_goes_before_what_the_project_holds(picked, tmp_path):
     assert picked.table()["spot"]["join"].quality["begun_with"] == 7
 
 
+def test_of_two_inputs_of_a_kind_the_second_is_only_ever_a_file(picked, tmp_path):
+    """The newest map is what one begins with, never the mask beside it."""
+    run(picked, fake.JOIN, fake.JoinParams(species="spot"))
+    _, jobs = jobs_of(make_plan(picked, Request(fake.JOIN, fake.JoinParams(species="spot"))))
+    assert jobs["reference"] == 5
+    assert "mask" not in jobs
+    write_mrc(tmp_path / "mask.mrc", np.ones((4, 4, 4), np.float32), 3.0)
+    named = fake.JoinParams(species="spot", mask=tmp_path / "mask.mrc")
+    _, jobs = jobs_of(make_plan(picked, Request(fake.JOIN, named)))
+    assert jobs["reference"] == 5
+    assert jobs["mask"] is None
+
+
 @pytest.mark.parametrize(
     ("params", "error", "words"),
     [
