@@ -11,12 +11,14 @@ from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries
+from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.gui.layers import from_layer
 from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.controls import KEYS
 from napari_tomoflow.gui.picker.gestures import Gesture
-from napari_tomoflow.gui.picker.picker import Picker, open_picker
+from napari_tomoflow.gui.picker.opening import open_picker
+from napari_tomoflow.gui.picker.picker import Picker
 from napari_tomoflow.gui.picker.picks import CENTERS, QUATERNIONS, TYPE
 from napari_tomoflow.gui.picker.planes import Plane, arrows, outlines, seen_radius
 from napari_tomoflow.gui.picker.tilt_picks import places_on_tilt
@@ -417,6 +419,17 @@ def test_outlines_are_closed_and_apart():
     np.testing.assert_allclose(np.hypot(x - 3.0, y - 4.0), 10.0)
     x, y, _ = arrows(np.array([[1.0, 2.0]]), np.array([[10.0, 0.0]]))
     assert (x[1], y[1]) == (11.0, 2.0)
+
+
+def test_picks_saved_by_hand_open_in_the_picker_from_the_dock(make_napari_viewer, qtbot, project):
+    viewer = make_napari_viewer()
+    dock = TomoflowDock(viewer, project.folder)
+    viewer.window.add_dock_widget(dock, name="Tomoflow")
+    dock.open_cell("TS_01", "edit")
+    (picker,) = [one for one in viewer.window.dock_widgets.values() if isinstance(one, Picker)]
+    settle(picker, qtbot)
+    assert picker.session.tomogram == "TS_01"
+    np.testing.assert_allclose(centers(picker), PLACES)
 
 
 def test_tomogram_of_a_file_is_picked_without_a_project(qtbot, make_napari_viewer):

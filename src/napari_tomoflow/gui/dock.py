@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment, CtfSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, ParticleSet
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.canvas import attend
@@ -31,6 +31,7 @@ from napari_tomoflow.gui.project_table import ProjectTable, bold, describe_fully
 from napari_tomoflow.gui.run_panel import RunPanel
 from napari_tomoflow.gui.running import Ending
 from napari_tomoflow.project import Project
+from napari_tomoflow.project.lineage import EDIT
 
 _POLL_MS = 1000
 _LOG_TAIL_BYTES = 64_000
@@ -96,7 +97,7 @@ class TomoflowDock(QWidget):
         self._show_details()
 
     def open_cell(self, series: str, stage: str) -> None:
-        """Open the result of a cell: an alignment in its inspector, anything else as layers."""
+        """Open the result of a cell: an alignment or a CTF in its inspector, picks made by hand in the picker."""
         if self.project is None:
             return
         job = self.project.table()[series][stage].job
@@ -106,6 +107,10 @@ class TomoflowDock(QWidget):
                 open_inspector(self.viewer, self.project, series, job)
             elif CtfSeries.__name__ in outputs:
                 open_ctf_inspector(self.viewer, self.project, series, job)
+            elif stage == EDIT and ParticleSet.__name__ in outputs:
+                from napari_tomoflow.gui.picker.opening import open_picker  # which looks for this dock
+
+                open_picker(self.viewer, self.project, series)
             else:
                 open_result(self.viewer, self.project, series, job)
         except TomoflowError as error:

@@ -408,11 +408,3 @@ class Picker(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(parts)
-
-
-def open_picker(viewer: Any, project: Project, series: str) -> Picker:
-    """Open a tomogram of a project in the picker of a viewer, which is docked if it is not yet there."""
-    picker = docked(viewer, "Picker", Picker)
-    picker.open_project(project.folder)
-    picker.open_tomogram(series)
-    return picker
