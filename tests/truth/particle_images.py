@@ -84,7 +84,7 @@ class MapImages:
 
     @property
     def particles(self):
-        return self.moved or self.truth
+        return self.truth if self.moved is None else self.moved
 
     @property
     def box_px(self):

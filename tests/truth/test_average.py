@@ -13,7 +13,7 @@ from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Dataset
+from napari_tomoflow.core.model import Dataset, ParticleSet
 from napari_tomoflow.core.ops.fsc import crossing, shell_sums
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.simulation import molecules
@@ -187,3 +187,28 @@ def test_a_coarser_reach_gives_the_same_low_frequencies(sixty):
     whole = reconstruct_at_poses(sixty).volume
     cut = reconstruct_at_poses(sixty, grid=CubeGrid(BOX_PX, radius=10.0)).volume
     assert shell_sums(whole, cut).fsc[1:7].min() > 0.99
+
+
+@pytest.mark.slow
+def test_four_series_of_different_defocus_reach_the_end_of_their_pixels():
+    series, alignments, ctfs, picked = {}, {}, {}, []
+    for number, defocus_um in enumerate((2.2, 2.7, 3.2, 3.7)):
+        params = SimulateParams(
+            name=f"S{number}", size_px=480, pixel_ang=5.0, n_ribosomes=40, n_proteasomes=10, n_gold=4, n_vesicles=0,
+            defocus_um=defocus_um, seed=30 + number,
+        )  # fmt: skip
+        made = simulate(params)
+        series[params.name], alignments[params.name], ctfs[params.name] = made.series, made.alignment, made.ctf
+        features = made.particles.features
+        picked.append(made.particles[(features["species"] == "ribosome") & (features["in_field"] == 1)])
+    particles = ParticleSet.joined(picked)
+    halves = particles.replace(half=np.arange(len(particles)) % 2 + 1)
+    dataset = Dataset(particles=halves, series=series, alignments=alignments, ctfs=ctfs)
+    made = reconstruct_at_poses(DatasetImages(dataset, Sampling(64, 5.0, 140.0)))
+    true, mask = density_of(molecules.ribosome(), 64, 5.0), soft_sphere(64, 28, 4)
+    sums = shell_sums(made.volume * mask, true * mask)
+    truth_ang = 5.0 / crossing(sums.fsc, sums.frequency_per_px, 0.5)
+    halves_ang = fsc_curve(*made.halves, 5.0, mask).resolution_ang()
+    # 160 particles: both 10.4 Å, Nyquist being 10.
+    assert truth_ang < 11.0
+    assert halves_ang == pytest.approx(truth_ang, rel=0.1)
