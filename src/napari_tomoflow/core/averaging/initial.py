@@ -168,7 +168,8 @@ def _drawn_lots(source: ImageSource, descent: Descent, report: Report) -> list[P
     """Draw particles and read their images, in lots of one tomogram each."""
     rng = np.random.default_rng([descent.seed, 0])
     order = rng.permutation(len(source.particles))[:_MOST_PARTICLES]
-    drawn = batches(source.particles[order], _LOT)
+    # Few particles make smaller lots, lest a stream stay empty.
+    drawn = batches(source.particles[order], max(1, min(_LOT, len(order) // descent.lots)))
     return [source.images(order[lot]) for lot in watched(drawn, report, "Reading particles")]
 
 

@@ -42,8 +42,8 @@ Reals = NDArray[np.float32]
 SourceAt = Callable[[int, float], ImageSource]
 """``source(box_px, pixel_ang)``: the particles' images on a grid."""
 
-BATCH = 64
-"""Particles worked on together, either half apart."""
+BATCH = 16
+"""Particles of a half worked on together: about a second on one core, so that stopping is quick."""
 
 _GAIN_SHELLS = 0.5
 _PATIENCE = 2

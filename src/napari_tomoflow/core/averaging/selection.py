@@ -26,7 +26,7 @@ def of_species(dataset: Dataset, species: str) -> Dataset:
     return dataset.replace(particles=particles)
 
 
-def diameter_ang(particles: ParticleSet) -> float:
+def diameter_ang_of(particles: ParticleSet) -> float:
     """Return the largest diameter the picks tell.
 
     Raises

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from napari_tomoflow.core.errors import ParamError
-from napari_tomoflow.core.model import Dataset, ParticleSet, SubtiltSet
+from napari_tomoflow.core.model import Dataset, SubtiltSet
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, part, silent
@@ -117,20 +116,13 @@ def extract(
 def _sampling(dataset: Dataset, params: ExtractParams) -> "Sampling":
     """Choose box and pixel."""
     from napari_tomoflow.core.averaging.sampling import Sampling
+    from napari_tomoflow.core.averaging.selection import diameter_ang_of
 
     names = dict.fromkeys(dataset.particles.tomogram.tolist())
     pixel_ang = params.pixel_ang or max((dataset.series[name].pixel_ang for name in names), default=1.0)
-    diameter_ang = params.diameter_ang or _diameter_ang(dataset.particles)
+    diameter_ang = params.diameter_ang or diameter_ang_of(dataset.particles)
     box_px = params.box_px or 2 * max(8, int(np.ceil(_BOX_PER_DIAMETER * diameter_ang / pixel_ang / 2)))
     return Sampling(box_px, pixel_ang, diameter_ang / 2, dose_weighting=params.dose_weighting)
-
-
-def _diameter_ang(particles: ParticleSet) -> float:
-    """Take the largest diameter the picks tell."""
-    for name, times in (("diameter_ang", 1.0), ("radius_ang", 2.0)):
-        if name in particles.features and len(particles):
-            return times * float(np.asarray(particles.features[name], np.float64).max())
-    raise ParamError("The picks do not tell how large the particles are; give diameter_ang, e.g. 250.")
 
 
 def _quality(subtilts: SubtiltSet, given: int, box_px: int) -> dict[str, Any]:

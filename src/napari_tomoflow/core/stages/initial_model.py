@@ -100,11 +100,11 @@ def initial_model(
     from napari_tomoflow.core.averaging.recipe import Recipe
     from napari_tomoflow.core.averaging.refinement import refine_poses
     from napari_tomoflow.core.averaging.result import average_of
-    from napari_tomoflow.core.averaging.selection import diameter_ang, of_species
+    from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
 
     data = of_species(dataset, params.species)
-    diameter = params.diameter_ang or diameter_ang(data.particles)
+    diameter = params.diameter_ang or diameter_ang_of(data.particles)
     reach_ang = params.reach_ang or diameter / 8
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
     pixel_ang = max([params.resolution_ang / _PIXELS_PER_DETAIL, *(one.pixel_ang for one in data.series.values())])

@@ -89,10 +89,10 @@ def refine(
     dataset : Dataset
         Halves that particles have are kept; else neighbours that share pixels get the same.
     reference : DensityMap, optional
-        Any map of the particle, of which finer detail than the start is not used. The parameter of this name makes it
-        from a file.
+        Any map of the particle, of which finer detail than the start is not used. Where it lacks the symmetry asked
+        for, its axes are found first. The parameter of this name makes it from a file.
     mask : DensityMap, optional
-        Of the same frame.
+        In the frame of the average.
     params : RefineParams
     report, map_batches, steps
         See `core.report` and `core.stage`. Every iteration is kept.
@@ -127,7 +127,7 @@ def refine(
     from napari_tomoflow.core.averaging.refinement import refine_poses
     from napari_tomoflow.core.averaging.resizing import fitted
     from napari_tomoflow.core.averaging.result import average_of
-    from napari_tomoflow.core.averaging.selection import diameter_ang, of_species
+    from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
 
     if reference is None:
@@ -135,12 +135,10 @@ def refine(
             "There is no map to begin with; run `tomoflow initial-model` first, or give a file with --reference."
         )
     data = of_species(dataset, params.species)
-    diameter = params.diameter_ang or diameter_ang(data.particles)
+    diameter = params.diameter_ang or diameter_ang_of(data.particles)
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
     recipe = _recipe(data, reference, params, diameter)
-    start = fitted(reference, recipe.box_px, recipe.pixel_ang)
-    if not np.any(start):
-        raise DataError(f"The reference {reference.name} is empty; give another.")
+    start = _start(reference, recipe)
     soft = ball(recipe) if mask is None else _soft(fitted(mask, recipe.box_px, recipe.pixel_ang))
     sources = RawSources(data, diameter / 2, params.dose_weighting)
     ended = refine_poses(sources, start, recipe, soft, report, map_batches, steps)
@@ -166,6 +164,21 @@ def _recipe(data: Dataset, reference: DensityMap, params: RefineParams, diameter
         left_out=params.left_out,
         seed=params.seed,
     )
+
+
+def _start(reference: DensityMap, recipe: "Recipe") -> NDArray[np.float32]:
+    """Bring the reference onto the grid, and its axes to where the symmetry has them."""
+    from napari_tomoflow.core.averaging.recipe import ball
+    from napari_tomoflow.core.averaging.resizing import fitted
+    from napari_tomoflow.core.averaging.symmetry_axis import find_axes
+
+    start = fitted(reference, recipe.box_px, recipe.pixel_ang)
+    if not np.any(start):
+        raise DataError(f"The reference {reference.name} is empty; give another.")
+    if recipe.symmetry in (reference.symmetry, "C1"):
+        return start
+    radius = min(recipe.width_ang / recipe.start_ang, recipe.box_px / 2 - 1.0)
+    return find_axes(start * ball(recipe), recipe.symmetry, radius).seen(start)
 
 
 def _soft(mask: NDArray[np.float32]) -> NDArray[np.float32]:
