@@ -145,6 +145,14 @@ def test_click_on_a_pick_selects_it_and_shift_adds_to_the_selection(picker):
     assert picker.scene.place_ang_zyx == (0.0, -250.0, 250.0)
 
 
+def test_neighbour_that_touches_a_pick_can_be_added(picker):
+    picker.set_tool("add")
+    click(picker, "xy", 20.0, 0.0)
+    np.testing.assert_array_equal(picker.session.selection, [0])
+    click(picker, "xy", 50.0, 0.0)
+    np.testing.assert_array_equal(picker.session.selection, [3])
+
+
 def test_pick_out_of_the_slab_cannot_be_hit(picker):
     click(picker, "xy", 100.0, 0.0)
     assert not len(picker.session.selection), "120 Å above the slice a ball of 120 Å is not seen"

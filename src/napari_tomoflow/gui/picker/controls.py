@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -52,7 +53,7 @@ KEYS = {
 CANVAS_KEYS = "S select   A add   E erase   R rotate   C snap\nDelete   1–9 type   Ctrl+Z undo   [ ] tomogram   T tilts"
 """The keys one needs most, for the canvas."""
 
-_WIDTH_PX = 400
+_WIDTH_PX, _BOARD_WIDTH_PX = 400, 560
 
 
 class Panel(QScrollArea):
@@ -82,6 +83,19 @@ class Panel(QScrollArea):
     def button(self, text: str, key: str) -> QPushButton:
         """Make a button for what a key does."""
         return key_button(text, self._acts[key], key, KEYS[key])
+
+    def show_saving(self, unsaved: tuple[str, ...], *, in_project: bool) -> None:
+        """Say what saving would do."""
+        names = ", ".join(unsaved)
+        if not unsaved:
+            said = "Nothing was changed since it was saved."
+        elif in_project:
+            said = f"Save the picks of {names}, each as a job; nothing is overwritten."
+        else:
+            said = f"Make the picks of {names} layers, to be saved as files; until then they are in memory alone."
+        self.save.setEnabled(bool(unsaved))
+        self.save.setText("Save as jobs" if in_project else "Make layers")
+        self.save.setToolTip(f"<p>{said}</p>")
 
     def _make_tools(self) -> None:
         self.tools = {tool: self.button(tool.capitalize(), tool[0].upper()) for tool in TOOLS}
@@ -141,13 +155,21 @@ class Panel(QScrollArea):
         self.setMinimumWidth(_WIDTH_PX)
 
 
-def about_saving(unsaved: tuple[str, ...], *, in_project: bool) -> str:
-    """Say what saving would do."""
-    if not unsaved:
-        return "Nothing was changed since it was saved."
-    if in_project:
-        return f"Save the picks of {', '.join(unsaved)}, each as a job; nothing is overwritten."
-    return f"Make the picks of {', '.join(unsaved)} layers, to be saved as files; until then they are in memory alone."
+def side_by_side(board: QWidget, panel: Panel) -> QSplitter:
+    """Put the panes, the keys one needs most below them, to the left of the panel."""
+    seen = QWidget()
+    keys = QLabel(CANVAS_KEYS)
+    keys.setWordWrap(True)
+    column = QVBoxLayout(seen)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.addWidget(board, 1)
+    column.addWidget(keys)
+    board.setMinimumWidth(_BOARD_WIDTH_PX)
+    parts = QSplitter(Qt.Orientation.Horizontal)
+    for part in (seen, panel):
+        parts.addWidget(part)
+    parts.setStretchFactor(0, 1)
+    return parts
 
 
 def _spin(prefix: str, suffix: str, low: float, high: float, value: float, step: float) -> QDoubleSpinBox:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from napari_tomoflow.core.model import Tomogram
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
@@ -17,7 +17,7 @@ from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
-from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, about_saving
+from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, side_by_side
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.layer_picks import LayerPicks
 from napari_tomoflow.gui.picker.oblique_plane import ObliquePlane
@@ -32,7 +32,6 @@ from napari_tomoflow.gui.telling import told
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing
 from napari_tomoflow.project import Project
 
-_LEAST_WIDTH_PX = 560
 _NOTHING_OPEN = "Open a project whose series have tomograms, or drop the file of a tomogram on the viewer."
 
 
@@ -258,9 +257,7 @@ class Picker(QWidget):
         panel.undo.setEnabled(session.can_undo)
         panel.redo.setEnabled(session.can_redo)
         unsaved = session.unsaved()
-        panel.save.setEnabled(bool(unsaved) and self.picks is not None)
-        panel.save.setToolTip(f"<p>{about_saving(unsaved, in_project=isinstance(self.picks, ProjectPicks))}</p>")
-        panel.save.setText("Make layers" if isinstance(self.picks, LayerPicks) else "Save as jobs")
+        panel.show_saving(unsaved, in_project=isinstance(self.picks, ProjectPicks))
         if self.picks is None or not session.tomogram:
             panel.title.setText(_NOTHING_OPEN)
             return
@@ -393,18 +390,6 @@ class Picker(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        seen = QWidget()
-        keys = QLabel(CANVAS_KEYS)
-        keys.setWordWrap(True)
-        column = QVBoxLayout(seen)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.board, 1)
-        column.addWidget(keys)
-        self.board.setMinimumWidth(_LEAST_WIDTH_PX)
-        parts = QSplitter(Qt.Orientation.Horizontal)
-        for part in (seen, self.panel):
-            parts.addWidget(part)
-        parts.setStretchFactor(0, 1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(parts)
+        layout.addWidget(side_by_side(self.board, self.panel))

@@ -37,7 +37,7 @@ class Scene:
     look : Look
         How slices are to look.
     tools : Tools
-        What the mouse does on the canvas; how picks are drawn.
+        How picks are drawn, and which of them the mouse would do something to.
     keys
         Key → what it does while the picks are the active layer of the viewer.
     caption
@@ -64,7 +64,7 @@ class Scene:
         self._tomogram: Tomogram | None = None
         self._layer: Any = None
         self._levels = (0.0, 1.0)
-        self.canvas = CanvasPicks(viewer, tools.handle, tools.means_picks, keys)
+        self.canvas = CanvasPicks(viewer, board.handler, tools.means_picks, keys)
         self.drawing = Drawing(self._prepare, self._show, board)
         look.changed.connect(self.redraw)
         self._picks_timer = _timer(board, 0, self._draw_picks)

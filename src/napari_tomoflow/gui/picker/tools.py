@@ -21,6 +21,9 @@ TOOLS: tuple[Tool, ...] = get_args(Tool)
 _REACH_PX = 8.0
 """A click this near to the middle of a pick means it, however small it is drawn."""
 
+_CORE_SHARE = 0.5
+"""While one adds, a click means a pick only within this share of its radius: its neighbour may touch it."""
+
 _TILT_SHARE = 0.6
 """A drag that begins within this share of a pick's radius tilts it; farther out it spins it."""
 
@@ -88,7 +91,8 @@ class Tools:
         if not len(rows):
             return None
         away = np.hypot(places[:, 0] - gesture.right_ang, places[:, 1] - gesture.down_ang)
-        away = np.where(away < np.maximum(radius, _REACH_PX * gesture.pixel_ang), away, np.inf)
+        reach = radius * (_CORE_SHARE if self.tool == "add" else 1.0)
+        away = np.where(away < np.maximum(reach, _REACH_PX * gesture.pixel_ang), away, np.inf)
         best = int(np.argmin(away))
         return int(rows[best]) if np.isfinite(away[best]) else None
 
