@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.model import Dataset, RawStack, TiltSeries
+from napari_tomoflow.core.model import Dataset, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
@@ -119,7 +119,9 @@ def draw(task: Task) -> None:
     of_series = [name for name, needed in task.stage.inputs.items() if issubclass(needed.kind, TiltSeries)]
     if kind in DRAWN and (of_series or kind in DRAWN_ALONE):
         series = _load(task, of_series[0]) if of_series else None
-        save_figures(load_noun(kind, task.folder), series, task.folder)
+        volumes = [name for name, needed in task.stage.inputs.items() if needed.kind is Tomogram]
+        tomogram = _load(task, volumes[0]) if volumes else None
+        save_figures(load_noun(kind, task.folder), series, task.folder, tomogram)
 
 
 def _load(task: Task, name: str) -> Any:

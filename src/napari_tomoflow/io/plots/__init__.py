@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tomoflow.core.model import Alignment, Average, CtfSeries, Noun, ParticleSet, TiltSeries
+from napari_tomoflow.core.model import Alignment, Average, CtfSeries, Noun, ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.io.files import written_aside
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average)
 _DOTS_PER_INCH = 110
 
 
-def figures_of(noun: Noun, series: TiltSeries | None = None) -> "dict[str, Figure]":
+def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram | None = None) -> "dict[str, Figure]":
     """Draw a result: name → figure, none for a noun that is not in `DRAWN`.
 
     Parameters
@@ -28,11 +28,11 @@ def figures_of(noun: Noun, series: TiltSeries | None = None) -> "dict[str, Figur
     noun
     series
         What the result was made from; without it only what is `DRAWN_ALONE` is drawn.
+    tomogram
+        What particles were found in, to be drawn on.
     """
     if isinstance(noun, ParticleSet):
-        from napari_tomoflow.io.plots.particles import particle_figures
-
-        return particle_figures(noun)
+        return _figures_of_particles(noun, tomogram)
     if isinstance(noun, Average):
         from napari_tomoflow.io.plots.average import average_figures
 
@@ -54,7 +54,17 @@ def figures_of(noun: Noun, series: TiltSeries | None = None) -> "dict[str, Figur
     return {}
 
 
-def save_figures(noun: Noun, series: TiltSeries | None, folder: Path) -> list[Path]:
+def _figures_of_particles(particles: ParticleSet, tomogram: Tomogram | None) -> "dict[str, Figure]":
+    from napari_tomoflow.io.plots.match import match_figure
+    from napari_tomoflow.io.plots.particles import particle_figures
+
+    figures = particle_figures(particles)
+    if "threshold_z" in particles.quality:
+        figures["scores"] = match_figure(particles, tomogram)
+    return figures
+
+
+def save_figures(noun: Noun, series: TiltSeries | None, folder: Path, tomogram: Tomogram | None = None) -> list[Path]:
     """Draw a result into a folder, ``NAME.png`` for every figure, and return the files.
 
     Raises
@@ -63,7 +73,7 @@ def save_figures(noun: Noun, series: TiltSeries | None, folder: Path) -> list[Pa
         The disk is full or the folder cannot be written.
     """
     paths = []
-    for name, figure in figures_of(noun, series).items():
+    for name, figure in figures_of(noun, series, tomogram).items():
         path = folder / f"{name}.png"
         with written_aside(path) as aside:
             figure.savefig(aside, format="png", dpi=_DOTS_PER_INCH)
