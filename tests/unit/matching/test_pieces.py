@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_tomoflow.core.errors import Cancelled, DataError, ParamError
+from napari_tomoflow.core.matching.course import compare_hands
 from napari_tomoflow.core.matching.exclusion import gold_in, inside_slab, widened
 from napari_tomoflow.core.matching.null import Null
 from napari_tomoflow.core.matching.params import MatchParams
@@ -14,6 +15,7 @@ from napari_tomoflow.core.matching.peaks import apart, highest_peaks, parabola_t
 from napari_tomoflow.core.matching.preparation import filtered, whitening_filter
 from napari_tomoflow.core.matching.sampling import Sampling, Wedge, sampling_of
 from napari_tomoflow.core.matching.scene import crowther_step_deg
+from napari_tomoflow.core.matching.search import Hits
 from napari_tomoflow.core.matching.template import ball, phases_randomised, prepare_template
 from napari_tomoflow.core.matching.threads import each_in_threads
 from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, Optics, TiltSeries
@@ -130,7 +132,7 @@ def test_whitening_brings_every_frequency_to_one_power():
     noise = gaussian_filter(np.random.default_rng(2).normal(size=(40, 80, 80)), 0.7).astype(np.float32)
     white = filtered(noise, whitening_filter(noise), 0.4)
     before, after = (np.abs(np.fft.rfftn(each)) ** 2 for each in (noise, white))
-    low, high = (slice(0, 6), slice(6, 14), slice(6, 14)), (slice(0, 6), slice(16, 24), slice(16, 24))
+    low, high = (slice(0, 6), slice(6, 12), slice(6, 12)), (slice(0, 6), slice(14, 20), slice(14, 20))
     assert before[low].mean() > 2 * before[high].mean()
     assert after[low].mean() == pytest.approx(after[high].mean(), rel=0.25)
 
@@ -201,6 +203,30 @@ def test_too_few_peaks_tell_nothing():
 def test_the_angular_step_moves_the_rim_by_the_resolution():
     assert crowther_step_deg(20.0, 300.0) == pytest.approx(3.82, abs=0.01)
     assert crowther_step_deg(1.0, 1000.0) == 2.0
+
+
+def hits_at(places, scores):
+    return Hits(np.asarray(places), np.broadcast_to(np.eye(3), (len(scores), 3, 3)), np.asarray(scores, np.float64))
+
+
+@pytest.mark.parametrize(("gain", "says"), [(0.02, "as the template"), (-0.02, "mirrored"), (0.0, "undecided")])
+def test_the_hand_is_believed_when_one_mirror_image_fits_better_everywhere(gain, says):
+    rng = np.random.default_rng(4)
+    places = rng.integers(0, 500, (30, 3))
+    own = rng.normal(0.3, 0.02, 30)
+    null = Null(sd=0.03, level=10.0, decay=1.0, beyond=50)
+    mirrored = hits_at(places[::-1], (own - gain + rng.normal(0, 0.01, 30))[::-1])
+    hand = compare_hands(hits_at(places, own), mirrored, null, 4.0)
+    assert hand["says"] == says
+    assert hand["particles"] == 30
+
+
+def test_the_hand_of_nothing_is_undecided():
+    null = Null(sd=0.03, level=10.0, decay=1.0, beyond=50)
+    nothing, one = hits_at(np.zeros((0, 3), np.int64), []), hits_at([[0, 0, 0], [90, 90, 90]], [0.3, 0.3])
+    assert compare_hands(nothing, one, null, 4.0)["says"] == "undecided"
+    assert compare_hands(one, nothing, null, 4.0)["says"] == "undecided"
+    assert compare_hands(one, hits_at([[40, 40, 40]], [0.3]), null, 4.0)["says"] == "undecided"
 
 
 def test_parameters_that_contradict_are_refused():
