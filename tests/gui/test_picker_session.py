@@ -232,6 +232,13 @@ def test_impossible_types_are_refused_in_a_sentence(session, values, said):
     assert not session.can_undo
 
 
+def test_orientations_are_kept_as_unit_quaternions(session):
+    rows = session.add([[1.0, 2.0, 3.0]])
+    session.turn(rows, [[0.0, 0.0, 3.0, 4.0]])
+    np.testing.assert_allclose(session.picks[QUATERNIONS][rows], [[0.0, 0.0, 0.6, 0.8]])
+    assert session.last_note.endswith("by 73.7°.")
+
+
 def test_ids_are_never_given_twice(session):
     first = session.add([[1.0, 2.0, 3.0]])
     session.undo()

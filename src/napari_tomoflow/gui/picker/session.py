@@ -242,9 +242,10 @@ class Session:
             self._do(note, TYPE, rows, self.picks[TYPE][rows].copy(), np.array(index))
 
     def turn(self, rows: Rows, quaternions_xyzw: ArrayLike) -> None:
-        """Give picks other orientations, float64[k, 4]."""
+        """Give picks other orientations, float64[k, 4], of any length but zero."""
         before = self.picks[QUATERNIONS][rows].copy()
         after = np.asarray(quaternions_xyzw, np.float64).reshape(-1, 4)
+        after = after / np.linalg.norm(after, axis=1, keepdims=True)
         if len(rows) and not np.array_equal(before, after):
             turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
             turned_deg = float(np.rad2deg(turns.magnitude()).mean())
