@@ -76,5 +76,5 @@ def places_within(radius: float) -> Indices:
     # Of column 0 a half transform holds every frequency and its opposite.
     inside = (distance < radius) & ((u > 0) | (v > 0))
     u, v, distance = u[inside], v[inside], distance[inside]
-    order = np.lexsort((np.arctan2(v, u), np.rint(distance), distance))
+    order = np.lexsort((np.arctan2(v, u), distance))
     return np.stack([u, v], axis=1)[order].astype(np.int64)

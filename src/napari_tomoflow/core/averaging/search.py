@@ -3,7 +3,9 @@
 With D and P as in `core.averaging.images` and S the slices of the map at a pose, a particle that holds the map with any
 strength is likeliest where the *agreement* is highest::
 
-    agreement = (Σ Re D* S)² / Σ P |S|²        twice the gain in log likelihood over an empty image, halved
+    agreement = (Σ Re D* S)² / Σ P |S|²        the gain in log likelihood over an empty image
+
+with one of each frequency and its opposite in the sums.
 
 Everywhere: at low resolution what the tilts show of a particle is first summed on a lattice of its own in three
 dimensions. The map, turned all ways, is sampled on the same lattice once for all particles; all agreements of all
