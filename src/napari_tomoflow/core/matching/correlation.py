@@ -94,9 +94,14 @@ class LocalCorrelation:
         self.spread_zyx = self._local_spread(volume_zyx, ball_zyx)
 
     @property
-    def voxels_transformed(self) -> int:
-        """Voxels in the transforms of one rotation, margins counted."""
-        return int(np.prod(self._shape)) * len(self._blocks)
+    def block_shape(self) -> tuple[int, ...]:
+        """Shape of the transforms, margins counted."""
+        return self._shape
+
+    @property
+    def n_blocks(self) -> int:
+        """Transforms per rotation."""
+        return len(self._blocks)
 
     def best(
         self, stencil: Stencil, rotations: NDArray[np.float64], report: Report, doing: str = "Matching"
