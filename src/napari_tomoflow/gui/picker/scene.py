@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
@@ -43,9 +42,6 @@ class Scene:
     caption
         Keys to be shown on the canvas.
     """
-
-    moved = Signal()
-    """Another place is looked at."""
 
     def __init__(
         self,
@@ -139,7 +135,6 @@ class Scene:
         self.tools.thickness_ang = self.look.thickness_ang
         self.show_picks()
         self.drawing.ask()
-        self.moved.emit()
 
     def show_picks(self) -> None:
         """Draw the picks as they will be when all that is being done is done; on the canvas a moment later."""
