@@ -2,8 +2,9 @@
 
 Small lots of particles, drawn at random, are aligned with what there is of a map and summed; the sums of older lots
 fade, as the poses they rest on were found with a worse map. Two streams of lots are kept apart: by how far they agree,
-shell by shell, the sum of both is filtered (Wiener). Detail is let in slowly, from 100 Å down to the target. Several
-starts from random poses go side by side over the same lots; the one that explains them best goes on alone.
+shell by shell, the sum of both is filtered (Wiener). Detail is let in slowly, from 100 Å, or less for small particles,
+down to the target. Several starts from random poses go side by side over the same lots; the one that explains them best
+goes on alone.
 
 The sums are those of a full average, so a step of the descent is as long as the curvature says, and no learning rate is
 left but how fast older lots fade. What no tilt has measured stays empty.
@@ -36,7 +37,9 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-_FIRST_ANG = 100.0
+_FIRST_ANG, _FIRST_SHARE = 100.0, 0.4
+"""Resolution of the first map, and its share of the diameter at most: a small particle is to be more than a blob."""
+
 _LOT = 12
 """Particles of a lot (Chen et al. 2019)."""
 
@@ -89,7 +92,7 @@ class Descent:
     def resolution_at(self, iteration: int) -> float:
         """Return the resolution of an iteration, in Å: frequency rises evenly from the first to the target."""
         share = min(1.0, iteration / max(1.0, _AT_TARGET_AFTER * self.iterations))
-        coarse = max(_FIRST_ANG, self.resolution_ang)
+        coarse = max(min(_FIRST_ANG, _FIRST_SHARE * self.diameter_ang), self.resolution_ang)
         return 1.0 / ((1.0 - share) / coarse + share / self.resolution_ang)
 
     def kept_at(self, iteration: int) -> float:

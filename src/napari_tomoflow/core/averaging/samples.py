@@ -64,17 +64,17 @@ class Samples:
 
     def seen(self, radius: float) -> Floats:
         """Return how many coefficients of each particle lie within a radius: float64[P]."""
-        return np.count_nonzero(self.power[:, :, : self.count_within(radius)], axis=(1, 2)).astype(np.float64)
+        counts = np.count_nonzero(self.power[:, :, : self.count_within(radius)], axis=(1, 2))
+        return np.asarray(counts, np.float64)
 
 
 def places_within(radius: float) -> Indices:
     """List the frequencies (u, v) of a half transform within a radius, from low to high: int64[M, 2]."""
     most = int(np.ceil(radius))
-    v, u = np.meshgrid(np.arange(-most, most + 1), np.arange(most + 1), indexing="ij")
-    u, v = u.ravel(), v.ravel()
-    distance = np.hypot(u, v)
+    grid_v, grid_u = np.meshgrid(np.arange(-most, most + 1), np.arange(most + 1), indexing="ij")
+    distance = np.hypot(grid_u, grid_v)
     # Of column 0 a half transform holds every frequency and its opposite.
-    inside = (distance < radius) & ((u > 0) | (v > 0))
-    u, v, distance = u[inside], v[inside], distance[inside]
-    order = np.lexsort((np.arctan2(v, u), distance))
+    inside = (distance < radius) & ((grid_u > 0) | (grid_v > 0))
+    u, v = grid_u[inside], grid_v[inside]
+    order = np.lexsort((np.arctan2(v, u), distance[inside]))
     return np.stack([u, v], axis=1)[order].astype(np.int64)
