@@ -161,7 +161,8 @@ def _is_done(state: State, recipe: Recipe) -> bool:
     if len(history) >= recipe.iterations:
         return True
     late = history[-_PATIENCE - 1 :]
-    settled = len(late) > _PATIENCE and not recipe.everywhere(len(history) - 1)
+    # A search everywhere that is the first of its kind is followed by one around what it found.
+    settled = len(late) > _PATIENCE and (recipe.search == "global" or not recipe.everywhere(len(history) - 1))
     same_grid = len({one["box_px"] for one in late}) == 1
     return settled and same_grid and late[-1]["radius"] - late[0]["radius"] < _GAIN_SHELLS
 
