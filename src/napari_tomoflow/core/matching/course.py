@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from napari_tomoflow.core.matching.exclusion import widened
 from napari_tomoflow.core.matching.null import Null
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.matching.peaks import apart
@@ -35,9 +36,11 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     null_template = (
         phases_randomised(scene.template, params.seed) if params.null == "random-phases" else scene.template.mirrored()
     )
-    null_hits = scene.search(null_template, part(report, 0, steps), "Matching what shows nothing")
-    hits = scene.search(scene.template, part(report, 1, steps), "Matching the template")
-    null, null_away = measure_null(scene, null_template, hits, null_hits)
+    hits = scene.search(scene.template, part(report, 0, steps), "Matching the template")
+    sd = sd_of_correlation(scene, null_template)
+    elsewhere = scene.search.avoiding(around_certain(scene, hits, sd))
+    null_hits = elsewhere(null_template, part(report, 1, steps), "Matching what shows nothing")
+    null, null_away = measure_null(scene, hits, null_hits, sd)
     threshold = null.threshold(params.false_positives)
     believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]
     refined = refine(scene.level, scene.template, believed, scene.step_deg, part(report, 2, steps))
@@ -54,11 +57,34 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     return _particles(tomogram, scene, refined, null, species, params, quality)
 
 
-def measure_null(scene: Scene, template: Template, hits: Hits, null_hits: Hits) -> tuple[Null, Hits]:
+def sd_of_correlation(scene: Scene, template: Template) -> float:
+    """Measure the standard deviation of a template's correlation coefficients over all places and rotations."""
+    stencil, correlation = scene.level.stencils(template), scene.level.correlation
+    rotations = rotation_grid(60.0)
+    chosen = rotations[:: max(1, len(rotations) // _NULL_STENCILS)]
+    parts = (correlation.single(stencil(rotation))[scene.allowed_zyx] for rotation in chosen)
+    return float(np.sqrt(np.mean([np.mean(np.square(values, dtype=np.float64)) for values in parts])))
+
+
+def around_certain(scene: Scene, hits: Hits, sd: float) -> NDArray[np.bool_]:
+    """Mark the surroundings of hits that no normal noise reaches: z² / 2 > ln(voxels · orientations).
+
+    Nothing is marked where that would leave less than half of the places to the null.
+    """
+    trials = float(scene.allowed_zyx.sum()) * float(scene.quality["orientations"])
+    certain = hits.places_zyx[np.flatnonzero(np.square(hits.scores / sd) / 2 > np.log(trials))]
+    marks = np.zeros(scene.allowed_zyx.shape, np.bool_)
+    marks[tuple(certain.T)] = True
+    marks = widened(marks, scene.distance_vox)
+    crowded = np.sum(marks & scene.allowed_zyx) > np.sum(scene.allowed_zyx) / 2
+    return np.zeros_like(marks) if crowded else marks
+
+
+def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float) -> tuple[Null, Hits]:
     """Fit the scores of a template that shows nothing, away from what the real one finds.
 
     Where a particle lies, any template of its size scores higher than in ice. Peaks of the null there would count as
-    chance, so they are left out: those near hits that a first fit believes.
+    chance, so they are left out: those near hits that a first fit believes, where enough others remain.
 
     Returns
     -------
@@ -66,22 +92,14 @@ def measure_null(scene: Scene, template: Template, hits: Hits, null_hits: Hits) 
     Hits
         The peaks of the null that were used.
     """
-    stencil = scene.level.stencils(template)
-    rotations = rotation_grid(60.0)
-    chosen = rotations[:: max(1, len(rotations) // _NULL_STENCILS)]
-    square = np.mean(
-        [
-            np.mean(np.square(scene.level.correlation.single(stencil(r))[scene.allowed_zyx], dtype=np.float64))
-            for r in chosen
-        ]
-    )
-    sd = float(np.sqrt(square))
     first = Null.of_peaks(null_hits.scores, sd)
     believed = hits.places_zyx[: int(np.sum(first.z(hits.scores) >= first.threshold(1.0)))]
     if not len(believed):
         return first, null_hits
     apart_vox, _ = cKDTree(believed).query(null_hits.places_zyx)
     away = null_hits[np.flatnonzero(apart_vox > scene.distance_vox)]
+    if len(away) < len(null_hits) / 2:
+        return first, null_hits
     return Null.of_peaks(away.scores, sd), away
 
 

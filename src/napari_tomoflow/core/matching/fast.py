@@ -8,7 +8,8 @@ the peaks and so known by its median and spread, and all the particles on top, h
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,10 @@ class FastSearch:
             if step < len(_FOLLOWED_SD):
                 climb.drop(_FOLLOWED_SD[step])
         return self._apart(climb.hits())
+
+    def avoiding(self, marks_zyx: NDArray[np.bool_]) -> Self:
+        """Return the same search that finds nothing in some places."""
+        return replace(self, full=self.full.avoiding(marks_zyx))
 
     def _coarse_peaks(self, template: Template, report: Report, doing: str) -> Hits:
         """Search coarsely: peaks in voxels of the tomogram."""

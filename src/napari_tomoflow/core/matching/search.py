@@ -1,7 +1,7 @@
 """The search for one template: places, poses and exact scores, best first."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ class Search(Protocol):
     def __call__(self, template: Template, report: Report, doing: str) -> Hits:
         """Return them, best first."""
 
+    def avoiding(self, marks_zyx: NDArray[np.bool_]) -> Self:
+        """Return the same search that finds nothing in some places."""
+
 
 @dataclass(frozen=True, eq=False)
 class ExhaustiveSearch:
@@ -74,3 +77,7 @@ class ExhaustiveSearch:
         places = highest_peaks(best.score_zyx, self.allowed_zyx, self.distance_vox, self.at_most)
         at = tuple(places.T)
         return Hits(places, self.rotations[best.number_zyx[at]], best.score_zyx[at].astype(np.float64))
+
+    def avoiding(self, marks_zyx: NDArray[np.bool_]) -> Self:
+        """Return the same search that finds nothing in some places."""
+        return replace(self, allowed_zyx=self.allowed_zyx & ~marks_zyx)
