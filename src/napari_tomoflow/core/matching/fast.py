@@ -154,6 +154,7 @@ class _Climb:
         self._numbers = nearest_in_grid(search.full.rotations, peaks.rotations, search.symmetry)[0]
         self._tried: list[set[int]] = [set() for _ in range(len(peaks))]
         self._moving = np.ones(len(peaks), np.bool_)
+        self._noise: tuple[float, float] | None = None
 
     def step(self, report: Report, doing: str) -> None:
         """Score the rotation a peak is at when that is new, else those around it; move to the best."""
@@ -189,11 +190,15 @@ class _Climb:
         return within_reach(search.full.rotations, search.full.rotations[number], reach_deg, search.symmetry)
 
     def drop(self, limit_sd: float) -> None:
-        """Drop the peaks that do not stand so far above the noise, but not too many."""
-        limit = float(np.median(self._scores)) + limit_sd * noise_sd(self._scores)
+        """Drop the peaks that do not stand so far above the noise, but not too many.
+
+        The noise is measured once, over all peaks: of those that are left later on, particles may be the most.
+        """
+        if self._noise is None:
+            self._noise = float(np.median(self._scores)), noise_sd(self._scores)
         if len(self._scores) > _FEWEST_FOLLOWED:
-            limit = min(limit, float(np.sort(self._scores)[-_FEWEST_FOLLOWED]))
-        self._keep(self._scores >= limit)
+            middle, sd = self._noise
+            self._keep(self._scores >= min(middle + limit_sd * sd, np.sort(self._scores)[-_FEWEST_FOLLOWED]))
 
     def hits(self) -> Hits:
         """Return what is left."""
