@@ -68,7 +68,7 @@ def test_a_folder_without_the_movies_is_refused_with_the_remedy(tmp_path):
         DataError, match=r"names 5 movies, of which 5 cannot be opened .* give their folder with --fram"
     ):
         read_raw_stack(mdoc, frames=tmp_path / "empty")
-    with pytest.raises(DataError, match="is no folder; give with --frames"):
+    with pytest.raises(DataError, match=r"There is no .*nowhere; give with --frames the folder of the movies"):
         read_raw_stack(mdoc, frames=tmp_path / "nowhere")
 
 
