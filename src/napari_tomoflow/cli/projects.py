@@ -103,17 +103,25 @@ def _holds_movies(book: "Project") -> bool:
     return any(book.find(Movies, name) for name in book.series())
 
 
+_CELL_WIDTH = len("(stale),")
+"""Columns of a cell below which its words would be cut."""
+
+
 def _facts(cell: "Cell") -> dict[str, object]:
     return {"status": cell.status, "job": cell.job, "stale": cell.stale, "quality": dict(cell.quality)}
 
 
 def _print_table(table: dict[str, dict[str, "Cell"]]) -> None:
-    """Print series × stages; a stale result is marked, because something upstream was run again."""
+    """Print series × the stages they have been through; a stale result is marked: something upstream was run again."""
     from rich.console import Console
     from rich.table import Table
 
-    stages = dict.fromkeys([stage.name for stage in STAGES] + [stage for row in table.values() for stage in row])
-    shown = Table("series", *stages)
+    used = {stage for row in table.values() for stage in row}
+    known = [stage.name for stage in STAGES]
+    stages = [name for name in known if name in used] + sorted(used.difference(known))
+    shown = Table("series")
+    for stage in stages:
+        shown.add_column(stage, overflow="fold", min_width=_CELL_WIDTH)
     for name, row in table.items():
         shown.add_row(name, *(_word(row[stage]) if stage in row else "" for stage in stages))
     Console().print(shown)
