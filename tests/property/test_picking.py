@@ -8,8 +8,8 @@ from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.model import ParticleSet
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.picking.cleaning import apart
-from napari_tomoflow.core.picking.spacing import spaced
 from napari_tomoflow.core.stages.pick import PickParams, pick
 
 SEEDS = st.integers(0, 2**16)

@@ -8,13 +8,13 @@ from scipy.ndimage import affine_transform
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Dataset, ParticleSet
 from napari_tomoflow.core.ops.fsc import crossing, shell_sums
+from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.simulation import molecules
 from napari_tomoflow.core.stages.simulate import SimulateParams, simulate

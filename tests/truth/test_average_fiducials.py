@@ -8,13 +8,13 @@ import pytest
 from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates
 
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.model import CtfSeries, Dataset, Optics, ParticleSet, TiltSeries
 from napari_tomoflow.core.ops import geometry, poses
 from napari_tomoflow.core.ops.fsc import shell_sums
+from napari_tomoflow.core.ops.masks import soft_sphere
 from truth.test_reconstruct_fiducials import true_geometry
 
 BOX_PX, PIXEL_ANG, TEMPLATE_ANG = 64, 5.0, 2.0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.averaging.initial import Descent, first_map
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.averaging.refinement import refine_poses
+from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.core.simulation.molecules import proteasome, ribosome
 from truth.docking import frame_of, fsc_with
 from truth.particle_images import Imaging, density_of

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.stack_images import StackImages
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.core.ops.fsc import shell_sums
+from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.io.stacks import open_stack
 from napari_tomoflow.io.subtilts import read_subtilts
 

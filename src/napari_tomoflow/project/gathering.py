@@ -30,7 +30,13 @@ def species_of(params: Params) -> str:
 
 
 def gather(
-    project: Project, params: Params, series: Sequence[str], given: str, from_job: int | None, but_job: int | None
+    project: Project,
+    lineage: Lineage,
+    params: Params,
+    series: Sequence[str],
+    given: str,
+    from_job: int | None,
+    but_job: int | None,
 ) -> dict[str, Reference]:
     """Find all that a `Dataset` is made of.
 
@@ -39,7 +45,8 @@ def gather(
 
     Parameters
     ----------
-    project
+    project, lineage
+        Where to look.
     params
         They tell the species and the name.
     series
@@ -59,7 +66,6 @@ def gather(
     MissingError
         There are no particles, or a series that has some lacks its alignment.
     """
-    lineage = project.lineage()
     name, species = item_name(params), species_of(params)
     if name in project.series():
         raise ParamError(f"An average cannot be named {name!r}, as a series is named so; give --name.")

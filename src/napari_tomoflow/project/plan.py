@@ -152,13 +152,14 @@ def _plan_series(project: Project, request: Request, but_job: int | None) -> Pla
 def _plan_joined(project: Project, request: Request, but_job: int | None) -> Plan:
     """One item that joins the chosen series, and what other inputs its own earlier results or files give it."""
     name = _checked_name(item_name(request.params))
+    lineage = project.lineage()
     (data,) = (given for given, needed in request.stage.inputs.items() if needed.kind is Dataset)
-    joined = gather(project, request.params, _chosen(project, request), data, request.from_job, but_job)
+    joined = gather(project, lineage, request.params, _chosen(project, request), data, request.from_job, but_job)
     return Plan(
         {
             name: {
                 **joined,
-                **_inputs(project.lineage(), request, name, but_job),
+                **_inputs(lineage, request, name, but_job),
                 **_given(project, request),
                 **referenced_files(request.params, project.folder),
             }

@@ -3,9 +3,9 @@ import pytest
 import scipy.fft
 
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
-from napari_tomoflow.core.averaging.masks import mask_of_map, soft_cylinder, soft_sphere
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.masks import mask_of_map, soft_cylinder, soft_sphere
 
 RNG = np.random.default_rng(11)
 N = 48

@@ -11,7 +11,7 @@ from napari_tomoflow.core.matching.course import compare_hands
 from napari_tomoflow.core.matching.exclusion import gold_in, inside_slab, widened
 from napari_tomoflow.core.matching.null import Null
 from napari_tomoflow.core.matching.params import MatchParams
-from napari_tomoflow.core.matching.peaks import apart, highest_peaks, parabola_top
+from napari_tomoflow.core.matching.peaks import highest_peaks, parabola_top
 from napari_tomoflow.core.matching.preparation import filtered, whitening_filter
 from napari_tomoflow.core.matching.sampling import Sampling, Wedge, sampling_of
 from napari_tomoflow.core.matching.scene import crowther_step_deg
@@ -20,6 +20,7 @@ from napari_tomoflow.core.matching.template import ball, phases_randomised, prep
 from napari_tomoflow.core.matching.threads import each_in_threads
 from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, Optics, TiltSeries
 from napari_tomoflow.core.ops.geometry import tilt_rotations
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.report import Gauge, silent
 
 
@@ -151,7 +152,7 @@ def test_peaks_are_the_best_of_their_surroundings_and_flanks_of_forbidden_ones_a
 
 def test_places_are_kept_apart_from_better_ones_only():
     places = np.array([[0.0, 0, 0], [0, 0, 1.5], [0, 0, 3.0]])
-    np.testing.assert_array_equal(apart(places, 2.0), [0, 2])
+    np.testing.assert_array_equal(spaced(places, 2.0, range(3)), [0, 2])
 
 
 def test_a_parabola_finds_its_top():

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.fourier import radial_frequencies
 from napari_tomoflow.core.ops.fsc import crossing, shell_sums
 
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ def fsc_curve(
 def _with_random_phases(volume: Reals, from_per_px: float, seed: list[int]) -> Reals:
     """Exchange the phases from a frequency on for those of white noise."""
     transform = scipy.fft.rfftn(volume)
-    frequency = np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape))))
+    frequency = radial_frequencies(volume.shape)
     # A real volume's transform has the symmetry that phases drawn one by one would lack.
     noise = scipy.fft.rfftn(np.random.default_rng(seed).standard_normal(volume.shape, np.float32))
     phases = noise / np.maximum(np.abs(noise), 1e-20)

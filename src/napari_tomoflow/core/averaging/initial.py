@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.averaging.aligning import Aligned, AlignImages, PosePlan, inserted
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, batches
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
 from napari_tomoflow.core.averaging.resizing import low_pass, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes
+from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.report import Report, part, silent, watched
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order

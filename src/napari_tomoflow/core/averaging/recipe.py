@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.averaging.masks import soft_sphere
 from napari_tomoflow.core.ops.fourier import next_fast_size
+from napari_tomoflow.core.ops.masks import soft_sphere
 
 Reals = NDArray[np.float32]
 

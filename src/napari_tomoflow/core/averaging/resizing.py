@@ -5,7 +5,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import DensityMap
-from napari_tomoflow.core.ops.fourier import fourier_crop, half_frequencies
+from napari_tomoflow.core.ops.fourier import fourier_crop, radial_frequencies
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
@@ -30,7 +30,7 @@ def resized(volume: Reals, box_px: int) -> Reals:
 
 def shell_filtered(volume: Reals, gain: Floats) -> Reals:
     """Multiply each shell of a map, one step of the box wide, by a gain: float64[up to n / 2 + 1]; others by 0."""
-    frequency = len(volume) * np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape))))
+    frequency = len(volume) * radial_frequencies(volume.shape)
     gains = np.interp(frequency, np.arange(len(gain) + 1), np.append(gain, 0.0)).astype(np.float32)
     return np.asarray(scipy.fft.irfftn(scipy.fft.rfftn(volume) * gains, s=volume.shape), np.float32)
 
@@ -52,7 +52,7 @@ def fitted(given: DensityMap, box_px: int, pixel_ang: float) -> Reals:
     volume = np.asarray(given.volume, np.float32) * np.float32(1.0 if given.contrast == "bright" else -1.0)
     ratio = pixel_ang / given.voxel_ang
     if ratio > 1.0:
-        frequency = np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape))))
+        frequency = radial_frequencies(volume.shape)
         transform = scipy.fft.rfftn(volume) * (frequency < 0.5 / ratio)
         volume = np.asarray(scipy.fft.irfftn(transform, s=volume.shape), np.float32)
     offset = np.array(volume.shape) // 2 - ratio * (box_px // 2)

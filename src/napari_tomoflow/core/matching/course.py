@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 from napari_tomoflow.core.matching.exclusion import widened
 from napari_tomoflow.core.matching.null import Null
 from napari_tomoflow.core.matching.params import MatchParams
-from napari_tomoflow.core.matching.peaks import apart
 from napari_tomoflow.core.matching.refine import Refined, refine
 from napari_tomoflow.core.matching.scene import Scene
 from napari_tomoflow.core.matching.search import Hits
@@ -17,6 +16,7 @@ from napari_tomoflow.core.matching.template import Template, phases_randomised
 from napari_tomoflow.core.model import ParticleSet, Tomogram
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
 from napari_tomoflow.core.ops.so3 import rotation_grid
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.report import Report, part
 
 Floats = NDArray[np.float64]
@@ -147,7 +147,7 @@ def _particles(
     """Put refined hits into a table, the best first, none nearer to a better one than allowed."""
     order = np.argsort(-refined.scores, kind="stable")
     order = order[refined.stand_out[order] >= params.top_hat]
-    order = order[apart(refined.places_zyx[order], scene.distance_vox)]
+    order = spaced(refined.places_zyx, scene.distance_vox, order)
     centre_zyx = np.array(tomogram.volume.shape) // 2
     z = null.z(refined.scores[order])
     quality |= {

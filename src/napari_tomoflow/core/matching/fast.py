@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.matching.level import Level
-from napari_tomoflow.core.matching.peaks import apart, highest_peaks
+from napari_tomoflow.core.matching.peaks import highest_peaks
 from napari_tomoflow.core.matching.search import ExhaustiveSearch, Hits
 from napari_tomoflow.core.matching.stencils import Stencils
 from napari_tomoflow.core.matching.template import Template
@@ -23,6 +23,7 @@ from napari_tomoflow.core.matching.threads import each_in_threads
 from napari_tomoflow.core.ops.fourier import fourier_crop, pad_centred
 from napari_tomoflow.core.ops.peaks import noise_sd
 from napari_tomoflow.core.ops.so3 import nearest_in_grid, rotation_grid, within_reach
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.report import Report, part
 
 Floats = NDArray[np.float64]
@@ -131,7 +132,7 @@ class FastSearch:
     def _apart(self, hits: Hits) -> Hits:
         """Sort hits and keep those no better one is near to."""
         order = np.argsort(-hits.scores, kind="stable")
-        kept = order[apart(hits.places_zyx[order].astype(np.float64), self.full.distance_vox)]
+        kept = spaced(hits.places_zyx.astype(np.float64), self.full.distance_vox, order)
         kept = kept[self.full.allowed_zyx[tuple(hits.places_zyx[kept].T)]]
         return hits[kept[: self.full.at_most]]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.matching.template import lowpass
 from napari_tomoflow.core.model import Tomogram
-from napari_tomoflow.core.ops.fourier import half_frequencies, next_fast_size
+from napari_tomoflow.core.ops.fourier import half_frequencies, next_fast_size, radial_frequencies
 from napari_tomoflow.core.ops.peaks import noise_sd
 
 Image = NDArray[np.float32]
@@ -72,7 +72,7 @@ def whitening_filter(volume_zyx: Image) -> RadialFilter:
     for corner in corners:
         tile = volume_zyx[tuple(slice(c, c + s) for c, s in zip(corner, side, strict=True))]
         power += np.square(np.abs(scipy.fft.rfftn((tile - tile.mean()) * window)))
-    shell = np.rint(_radius(side) * 2 * _SHELLS).astype(np.int64).ravel()
+    shell = np.rint(radial_frequencies(side) * 2 * _SHELLS).astype(np.int64).ravel()
     count = np.bincount(shell, minlength=_SHELLS + 1)[: _SHELLS + 1]
     total = np.bincount(shell, power.ravel(), _SHELLS + 1)[: _SHELLS + 1]
     filled = np.flatnonzero(count[1:]) + 1  # shell 0 is the mean, which was taken away
@@ -99,11 +99,6 @@ def filtered(volume_zyx: Image, whitening: RadialFilter | None, cutoff_per_vox: 
 
 def transfer_of(size: int, whitening: RadialFilter | None, cutoff_per_vox: float) -> Image:
     """Return the same filter for a box: float32[size, size, size // 2 + 1]."""
-    frequency = _radius((size,) * 3)
+    frequency = radial_frequencies((size,) * 3)
     transfer = lowpass(frequency, cutoff_per_vox)
     return transfer if whitening is None else transfer * whitening(frequency)
-
-
-def _radius(shape: tuple[int, ...]) -> Image:
-    z, y, x = half_frequencies(shape)
-    return np.asarray(np.sqrt(z * z + y * y + x * x), np.float32)

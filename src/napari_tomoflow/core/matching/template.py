@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import DensityMap
 from napari_tomoflow.core.ops.fourier import fourier_crop, next_fast_size, pad_centred
+from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 
 Image = NDArray[np.float32]
@@ -114,9 +115,8 @@ def box_size(diameter_ang: float, voxel_ang: float) -> int:
 
 
 def ball(size: int, radius_vox: float, soft_vox: float = _SOFT_VOX) -> Image:
-    """Make a ball around voxel ``size // 2``: 1 inside, 0 outside, a cosine in between: float32[size, size, size]."""
-    outside = (_radii(size) - (radius_vox - soft_vox / 2)) / soft_vox
-    return np.asarray(0.5 + 0.5 * np.cos(np.pi * np.clip(outside, 0.0, 1.0)), np.float32)
+    """Make a ball around voxel ``size // 2`` whose mask is half at its radius: float32[size, size, size]."""
+    return soft_sphere(size, radius_vox - soft_vox / 2, soft_vox)
 
 
 def phases_randomised(template: Template, seed: int) -> Template:

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.ops.ctf import ctf_1d
-from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.fourier import radial_frequencies
 
 _TABLE_SIZE = 2048
 _FALLOFF_PER_NYQUIST = 100.0
@@ -89,7 +89,7 @@ def deconvolve(
     """
     volume_rft = scipy.fft.rfftn(np.asarray(volume_zyx, np.float32))
     shape = np.shape(volume_zyx)
-    k_inv_ang = np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(shape)))) / np.float32(voxel_ang)
+    k_inv_ang = radial_frequencies(shape) / np.float32(voxel_ang)
     # The gain depends on |k| alone, and a table is read fifty times faster than sines are computed.
     table_inv_ang = np.linspace(0.0, float(k_inv_ang.max()), _TABLE_SIZE * max(1, max(shape) // 256))
     table = wiener_gain(

@@ -93,6 +93,11 @@ def half_frequencies(shape: Sequence[int]) -> tuple[NDArray[np.float32], ...]:
     return tuple(grid.astype(np.float32) for grid in grids)
 
 
+def radial_frequencies(shape: Sequence[int]) -> NDArray[np.float32]:
+    """Return how far each coefficient of a half transform lies from frequency 0, cycles per pixel."""
+    return np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(shape)), np.float32))
+
+
 def _crop_axis(image_ft: NDArray[Any], axis: int, n: int, new: int, *, half: bool) -> NDArray[Any]:
     """Keep the frequencies below the new Nyquist along one axis of a transform, and the centre in place."""
     frequency = np.arange(new // 2 + 1) if half else np.rint(scipy.fft.fftfreq(new) * new)

@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.fourier import radial_frequencies
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def shell_sums(a: ArrayLike, b: ArrayLike, n_shells: int | None = None) -> Shell
 
 def _shells(shape: tuple[int, ...], n_shells: int) -> NDArray[np.int64]:
     """Give each coefficient of a half transform its shell; beyond Nyquist everything is shell ``n_shells + 1``."""
-    frequency = np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(shape))))
+    frequency = radial_frequencies(shape)
     shell = np.rint(frequency * 2 * n_shells).astype(np.int64)
     shell[(shell == 0) & (frequency > 0)] = 1
     return np.asarray(np.minimum(shell, n_shells + 1))

@@ -40,12 +40,12 @@ def find_peak(map_yx: NDArray[np.floating]) -> Peak:
     """
     ny, nx = map_yx.shape
     y, x = divmod(int(np.argmax(map_yx)), nx)
-    dy = _vertex(map_yx[y - 1 : y + 2, x]) if 0 < y < ny - 1 else 0.0
-    dx = _vertex(map_yx[y, x - 1 : x + 2]) if 0 < x < nx - 1 else 0.0
+    dy = vertex(map_yx[y - 1 : y + 2, x]) if 0 < y < ny - 1 else 0.0
+    dx = vertex(map_yx[y, x - 1 : x + 2]) if 0 < x < nx - 1 else 0.0
     return Peak(y - ny // 2 + dy, x - nx // 2 + dx, float(map_yx[y, x]))
 
 
-def _vertex(three: NDArray[np.floating]) -> float:
+def vertex(three: NDArray[np.floating]) -> float:
     """Place the top of the parabola through three values, the middle one largest, within half a pixel."""
     before, top, after = (float(value) for value in three)
     bend = before - 2.0 * top + after

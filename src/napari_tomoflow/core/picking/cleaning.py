@@ -12,8 +12,8 @@ from scipy.spatial import KDTree
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.picking.frames import unit
-from napari_tomoflow.core.picking.spacing import spaced
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -6,12 +6,13 @@ from scipy import ndimage
 
 from napari_tomoflow.core.errors import TomoflowError
 from napari_tomoflow.core.ops.geometry import ang_from_pixels
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.picking.boundary import boundary_of
 from napari_tomoflow.core.picking.frames import across, poses_along
 from napari_tomoflow.core.picking.params import PickParams
 from napari_tomoflow.core.picking.places import Places, facing
 from napari_tomoflow.core.picking.segmented import Objects, agreeing, local_shapes, scattered, shape_radius
-from napari_tomoflow.core.picking.spacing import even_points, spaced
+from napari_tomoflow.core.picking.spacing import even_points
 from napari_tomoflow.core.report import Report, part, silent
 
 Floats = NDArray[np.float64]

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull, KDTree
 
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.picking.clicked import checked_points
 from napari_tomoflow.core.picking.fitted import Fitted
 from napari_tomoflow.core.picking.height import clamped
 from napari_tomoflow.core.picking.smoothing import Spline, fit_spline
-from napari_tomoflow.core.picking.spacing import nearest, spaced
+from napari_tomoflow.core.picking.spacing import nearest
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -15,8 +15,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
 from napari_tomoflow.core.ops.geometry import ang_from_pixels
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.picking.frames import unit
-from napari_tomoflow.core.picking.spacing import nearest, spaced
+from napari_tomoflow.core.picking.spacing import nearest
 from napari_tomoflow.core.report import Report, silent, watched
 
 Floats = NDArray[np.float64]

@@ -1,9 +1,8 @@
-"""Points kept apart, and points spread evenly over a surface.
+"""Points spread evenly over a surface.
 
 Legend: P points.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from napari_tomoflow.core.errors import ParamError
+from napari_tomoflow.core.ops.spacing import spaced
 from napari_tomoflow.core.report import Report, silent
 
 Floats = NDArray[np.float64]
@@ -47,37 +47,6 @@ class Surface(Protocol):
 
     def pool(self, step_ang: float) -> tuple[Floats, float]:
         """Return points all over the surface, about `step_ang` apart, and the surface's area in Å²."""
-
-
-def spaced(points_zyx: Floats, distance_ang: float, order: Iterable[int], kept: Sequence[int] = ()) -> NDArray[np.intp]:
-    """Take points in a given order, passing over those closer than a distance to one already taken.
-
-    Parameters
-    ----------
-    points_zyx : float64[P, 3]
-    distance_ang : float
-    order : iterable of int
-        Which to ask first; those left out of it are never taken.
-    kept : sequence of int
-        Taken beforehand.
-
-    Returns
-    -------
-    intp[K]
-        Indices in the order they were taken, `kept` first.
-    """
-    free = np.ones(len(points_zyx), bool)
-    taken = list(kept)
-    tree = KDTree(points_zyx)
-    # Exactly the distance apart is far enough; a k-d tree includes its radius.
-    radius = np.nextafter(distance_ang, 0.0)
-    for index in taken:
-        free[tree.query_ball_point(points_zyx[index], radius)] = False
-    for index in order:
-        if free[index]:
-            taken.append(index)
-            free[tree.query_ball_point(points_zyx[index], radius)] = False
-    return np.asarray(taken, np.intp)
 
 
 def even_points(

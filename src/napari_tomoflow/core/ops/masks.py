@@ -6,7 +6,7 @@ import scipy.ndimage
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.ops.fourier import half_frequencies
+from napari_tomoflow.core.ops.fourier import radial_frequencies
 
 Reals = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def _fall(beyond_px: Reals, edge_px: float) -> Reals:
 
 def _lowpassed(volume: Reals, voxel_ang: float, resolution_ang: float) -> Reals:
     """Blur a map so that detail at the resolution keeps half its amplitude."""
-    frequency = np.sqrt(np.asarray(sum(axis**2 for axis in half_frequencies(volume.shape)))) / voxel_ang
+    frequency = radial_frequencies(volume.shape) / voxel_ang
     gain = np.exp(-np.log(2.0) * (frequency * resolution_ang) ** 2).astype(np.float32)
     return np.asarray(scipy.fft.irfftn(scipy.fft.rfftn(volume) * gain, s=volume.shape), np.float32)
 
