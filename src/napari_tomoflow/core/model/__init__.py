@@ -7,12 +7,14 @@ from napari_tomoflow.core.model.ctf_series import CtfSeries
 from napari_tomoflow.core.model.dataset import Dataset
 from napari_tomoflow.core.model.deformation import Deformation
 from napari_tomoflow.core.model.density_map import DensityMap
+from napari_tomoflow.core.model.ensemble import Ensemble
 from napari_tomoflow.core.model.labels import Labels
 from napari_tomoflow.core.model.landmarks import Landmarks
 from napari_tomoflow.core.model.movies import Frames, Movies
 from napari_tomoflow.core.model.noun import Noun
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
+from napari_tomoflow.core.model.polished import Polished
 from napari_tomoflow.core.model.raw_stack import RawStack
 from napari_tomoflow.core.model.simulation import Simulation
 from napari_tomoflow.core.model.subtilt_set import SubtiltSet
@@ -27,6 +29,7 @@ __all__ = [
     "Dataset",
     "Deformation",
     "DensityMap",
+    "Ensemble",
     "Frames",
     "Labels",
     "Landmarks",
@@ -34,6 +37,7 @@ __all__ = [
     "Noun",
     "Optics",
     "ParticleSet",
+    "Polished",
     "RawStack",
     "Simulation",
     "SubtiltSet",
