@@ -1,0 +1,1 @@
+"""Refinement of particles tilt by tilt."""
