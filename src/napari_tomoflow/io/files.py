@@ -9,6 +9,9 @@ from pathlib import Path
 
 from napari_tomoflow.core.errors import DataError
 
+PARTS_FOLDER = "parts"
+"""Holds a folder for each item that parts of a result belong to, until a project gives them their places."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 

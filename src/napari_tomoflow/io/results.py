@@ -20,6 +20,7 @@ from napari_tomoflow.core.model import (
     Movies,
     Noun,
     ParticleSet,
+    Polished,
     Simulation,
     SubtiltSet,
     TiltSeries,
@@ -28,7 +29,7 @@ from napari_tomoflow.core.model import (
 from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
-from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.files import PARTS_FOLDER, read_text, write_text
 from napari_tomoflow.io.maps import MAP_FILE, load_map, save_map
 from napari_tomoflow.io.movies_star import MOVIES_STAR, load_movies, save_movies
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
@@ -51,6 +52,7 @@ FILE_OF: Mapping[type[Noun], str] = {
     DensityMap: MAP_FILE,
     Average: MAP_FILE,
     SubtiltSet: SUBTILTS_STAR,
+    Polished: "polished.json",
     Simulation: "truth",
 }
 """Main file of each noun; of a simulation the folder with its truth."""
@@ -67,12 +69,12 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
 
     A simulation is written as its series, with the truth in a folder of its own, an aligned series as a
     series and an alignment, and an average as a map and its particles, so that later stages find them like
-    any others.
+    any others. What belongs to other items is put into folders of these within ``parts``.
 
     Returns
     -------
     dict of str to str
-        Name of each noun written → its main file, relative to `folder`.
+        As `outputs_of`.
 
     Raises
     ------
@@ -80,22 +82,35 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
         The disk is full or the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kinds: tuple[type[Noun], ...] = (type(noun),)
     if isinstance(noun, AlignedSeries):
         save_series(noun, folder)
         save_alignment(noun.alignment, folder)
-        kinds = (TiltSeries, Alignment)
     elif isinstance(noun, Average):
         save_map(noun.map, folder)
         write_particles(folder / FILE_OF[ParticleSet], noun.particles)
-        kinds = (DensityMap, ParticleSet)
     elif isinstance(noun, Simulation):
         _save_truth(noun, folder / FILE_OF[Simulation])
         save_series(noun.series, folder)
-        kinds = (Simulation, TiltSeries)
     else:
         _SAVERS[type(noun)](noun, folder)
+    for name, nouns in noun.parts().items():
+        for part in nouns:
+            save(part, folder / PARTS_FOLDER / name)
     _write_json(folder / QUALITY_FILE, noun.quality)
+    return outputs_of(noun)
+
+
+def outputs_of(noun: Noun) -> dict[str, str]:
+    """Return what `save` writes of the noun itself: name of each noun → its main file, relative to the folder."""
+    kinds: tuple[type[Noun], ...] = (type(noun),)
+    if isinstance(noun, AlignedSeries):
+        kinds = (TiltSeries, Alignment)
+    elif isinstance(noun, Average):
+        kinds = (DensityMap, ParticleSet)
+    elif isinstance(noun, Simulation):
+        kinds = (Simulation, TiltSeries)
+    elif isinstance(noun, Polished) and noun.subtilts is not None:
+        kinds = (Polished, SubtiltSet)
     return {kind.__name__: FILE_OF[kind] for kind in kinds}
 
 
@@ -190,6 +205,25 @@ def _load_simulation(folder: Path) -> Simulation:
     )
 
 
+def _save_polished(polished: Polished, folder: Path) -> None:
+    if polished.subtilts is not None:
+        save_subtilts(polished.subtilts, folder)
+    names = {field: list(getattr(polished, field)) for field in ("averages", "alignments", "ctfs")}
+    _write_json(folder / FILE_OF[Polished], names)
+
+
+def _load_polished(folder: Path) -> Polished:
+    names = _read_json(folder / FILE_OF[Polished])
+    # In a project the parts lie beside the item, among the other items of the job.
+    parts = folder / PARTS_FOLDER if (folder / PARTS_FOLDER).exists() else folder.parent
+    return Polished(
+        averages={name: load(Average, parts / name) for name in names["averages"]},
+        alignments={name: load(Alignment, parts / name) for name in names["alignments"]},
+        ctfs={name: load(CtfSeries, parts / name) for name in names["ctfs"]},
+        subtilts=load_subtilts(folder) if (folder / SUBTILTS_STAR).exists() else None,
+    )
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], json.loads(read_text(path, "a JSON file")))
@@ -222,6 +256,7 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     Labels: _save_labels,
     DensityMap: save_map,
     SubtiltSet: save_subtilts,
+    Polished: _save_polished,
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
@@ -234,5 +269,6 @@ _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     DensityMap: load_map,
     Average: lambda folder: Average(map=load_map(folder), particles=read_particles(folder / FILE_OF[ParticleSet])),
     SubtiltSet: load_subtilts,
+    Polished: _load_polished,
     Simulation: _load_simulation,
 }

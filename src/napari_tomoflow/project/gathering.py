@@ -1,12 +1,13 @@
 """Items that join many tilt series: the particles of a species, wherever they lie, with all that shows them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_tomoflow.core.errors import MissingError, ParamError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, DensityMap, ParticleSet, TiltSeries
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.project.book import Project, load_noun, missing
 from napari_tomoflow.project.lineage import Lineage, Result
@@ -17,6 +18,10 @@ _NAME = "average"
 
 _SPECIES = "species"
 """Parameter and column that name the kind of particle."""
+
+_PARTS = (ParticleSet, DensityMap, TiltSeries, Alignment, CtfSeries)
+_BY_NAME = {kind.__name__: kind for kind in _PARTS}
+"""Nouns that gathered inputs are made of."""
 
 
 def item_name(params: Params) -> str:
@@ -76,25 +81,46 @@ def gather(
     }
     own = _newest(project, lineage, name, species, from_job, but_job)
     if own is not None and all(own.job.number > found.job.number for found in picks.values()):
-        shown = [item for kind, item in map(_parts, own.inputs) if kind == TiltSeries.__name__]
+        shown = series_shown(own)
         particles, used = {name: own}, [each for each in series if each in shown]
     else:
         particles, used = picks, list(picks)
     if not used:
         whose = f" of the species {species}" if species else ""
         raise MissingError(f"No particles{whose} are found in {', '.join(series)}; run `tomoflow match` or pick first.")
-    references: dict[tuple[type, str], Result] = {(ParticleSet, item): result for item, result in particles.items()}
-    for each in used:
+    return named_parts(
+        {(ParticleSet, item): result for item, result in particles.items()} | showing(lineage, used, from_job), given
+    )
+
+
+Parts = dict[tuple[type, str], Result]
+"""(Noun, item) → what holds it."""
+
+
+def showing(lineage: Lineage, series: Sequence[str], from_job: int | None) -> Parts:
+    """Find what shows the particles of some series: their images, alignments, and CTFs where they have any."""
+    parts: Parts = {}
+    for each in series:
         for kind in (TiltSeries, Alignment, CtfSeries):
             found = next(lineage.holding(kind.__name__, each, from_job), None)
             if found is not None:
-                references[kind, each] = found
+                parts[kind, each] = found
             elif kind is not CtfSeries:
                 raise MissingError(missing(kind, each, from_job, lineage.kinds(each)))
+    return parts
+
+
+def named_parts(parts: Parts, given: str) -> dict[str, Reference]:
+    """Refer to parts as ``<input>.<noun>.<item>``."""
     return {
         f"{given}.{kind.__name__}.{item}": result.reference(kind.__name__).model_copy(update={"item": item})
-        for (kind, item), result in references.items()
+        for (kind, item), result in parts.items()
     }
+
+
+def series_shown(result: Result) -> list[str]:
+    """Return the series that a joined item was made from."""
+    return [item for kind, item in map(parts_of_key, result.inputs) if kind == TiltSeries.__name__]
 
 
 def load_dataset(references: Mapping[str, Reference], folders: Mapping[str, Path], given: str) -> Dataset:
@@ -109,23 +135,30 @@ def load_dataset(references: Mapping[str, Reference], folders: Mapping[str, Path
     given
         Name of the stage's input.
     """
-
-    def all_of(kind: type) -> Iterator[tuple[str, Path]]:
-        for key, folder in folders.items():
-            if key.startswith(f"{given}.") and _parts(key)[0] == kind.__name__:
-                yield references[key].item, folder
-
-    series = {item: load_noun(TiltSeries, folder) for item, folder in all_of(TiltSeries)}
-    particles = ParticleSet.joined([load_noun(ParticleSet, folder) for _, folder in all_of(ParticleSet)])
+    loaded = load_parts(references, folders, given)
+    series = loaded[TiltSeries]
+    particles = ParticleSet.joined(list(loaded[ParticleSet].values()))
     return Dataset(
         particles=particles[np.isin(particles.tomogram, list(series))],
         series=series,
-        alignments={item: load_noun(Alignment, folder) for item, folder in all_of(Alignment)},
-        ctfs={item: load_noun(CtfSeries, folder) for item, folder in all_of(CtfSeries)},
+        alignments=loaded[Alignment],
+        ctfs=loaded[CtfSeries],
     )
 
 
-def _parts(key: str) -> tuple[str, str]:
+def load_parts(
+    references: Mapping[str, Reference], folders: Mapping[str, Path], given: str
+) -> dict[type, dict[str, Any]]:
+    """Load all parts of an input: noun → item → what it holds."""
+    loaded: dict[type, dict[str, Any]] = {kind: {} for kind in _PARTS}
+    for key, folder in folders.items():
+        of_kind = _BY_NAME.get(parts_of_key(key)[0])
+        if key.startswith(f"{given}.") and of_kind is not None:
+            loaded[of_kind][references[key].item] = load_noun(of_kind, folder)
+    return loaded
+
+
+def parts_of_key(key: str) -> tuple[str, str]:
     """Return noun and item of an input's name; both empty where it is no part of a data set."""
     parts = key.split(".", 2)
     return (parts[1], parts[2]) if len(parts) == 3 else ("", "")

@@ -10,11 +10,12 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.model import Dataset, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Dataset, Ensemble, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.project.book import load_noun
+from napari_tomoflow.project.ensembles import load_ensemble
 from napari_tomoflow.project.fingerprint import READER_OPTIONS
 from napari_tomoflow.project.gathering import load_dataset
 from napari_tomoflow.project.record import Reference
@@ -62,6 +63,8 @@ class Outcome:
         Largest resident memory the process that worked on it has had, bytes.
     outputs : dict of str to str
         Name of the noun → file, relative to the task's folder.
+    parts : dict of str to dict of str to str
+        The same of each other item that the result has parts for.
     error : str
         The sentence of either kind of error.
     bug : Exception or None
@@ -74,6 +77,7 @@ class Outcome:
     seconds: float
     peak_memory: int
     outputs: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
     error: str = ""
     bug: Exception | None = None
     trace: str = ""
@@ -86,16 +90,18 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def make(task: Task, report: Report) -> dict[str, str]:
+def make(task: Task, report: Report) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Load the inputs of an item, run the stage, save its result in the task's folder.
 
     Returns
     -------
     dict of str to str
         Name of the noun → file, relative to that folder.
+    dict of str to dict of str to str
+        The same of each other item that the result has parts for.
     """
     from napari_tomoflow.io.mrc import allocate_mrc
-    from napari_tomoflow.io.results import save  # costs pandas
+    from napari_tomoflow.io.results import outputs_of, save  # costs pandas
 
     def allocate(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return allocate_mrc(task.folder / f"{name}.mrc", shape, dtype)
@@ -108,7 +114,11 @@ def make(task: Task, report: Report) -> dict[str, str]:
         result = task.stage(task.params, inputs, report=report, allocate=allocate, map_batches=map_batches, steps=steps)
     saved = save(result, task.folder)
     steps.clear()
-    return saved
+    parts = {
+        name: {kind: file for part in nouns for kind, file in outputs_of(part).items()}
+        for name, nouns in result.parts().items()
+    }
+    return saved, parts
 
 
 def draw(task: Task) -> None:
@@ -127,6 +137,8 @@ def draw(task: Task) -> None:
 def _load(task: Task, name: str) -> Any:
     """Load one input; None when the project has it not."""
     kind = task.stage.inputs[name].kind
+    if kind is Ensemble:
+        return load_ensemble(task.inputs, task.input_folders, name)
     if kind is Dataset:
         return load_dataset(task.inputs, task.input_folders, name)
     if name not in task.inputs:

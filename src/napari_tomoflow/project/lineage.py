@@ -84,6 +84,10 @@ class Lineage:
             if item is not None and item.status == "done" and kind in item.outputs:
                 yield Result(record, series)
 
+    def items(self) -> tuple[str, ...]:
+        """Name all items with a finished result, in the order they came."""
+        return tuple(dict.fromkeys(name for _, name in self._of_noun))
+
     def kinds(self, series: str) -> frozenset[str]:
         """Name the nouns that finished results of a series hold."""
         return frozenset(kind for kind, name in self._of_noun if name == series)

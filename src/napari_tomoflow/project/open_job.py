@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from napari_tomoflow.core.model import TiltSeries
+from napari_tomoflow.io.files import PARTS_FOLDER
 from napari_tomoflow.project.book import Project
 from napari_tomoflow.project.claims import claim_again, claim_number, host, marker, process_started
 from napari_tomoflow.project.files import plainly
@@ -14,7 +17,7 @@ from napari_tomoflow.project.fingerprint import fingerprint, item_fingerprints, 
 from napari_tomoflow.project.items import Outcome, Task, peak_memory
 from napari_tomoflow.project.log import JobLog
 from napari_tomoflow.project.plan import Plan, Request
-from napari_tomoflow.project.record import ItemRecord, JobRecord, JobStatus, write_record
+from napari_tomoflow.project.record import ItemRecord, JobRecord, JobStatus, Reference, write_record
 from napari_tomoflow.project.software import software
 from napari_tomoflow.project.summary import write_summary
 
@@ -43,9 +46,13 @@ class OpenJob:
     def take_up(self) -> None:
         """Go on with a job that stopped: items that are done stay done, if their files are still there."""
         self._clear()
+        damaged = {
+            item.part_of or name for name, item in self.record.items.items() if not _is_whole(item, self.folder / name)
+        }
         items = {
-            name: item if _is_whole(item, self.folder / name) else ItemRecord(fingerprint=item.fingerprint)
+            name: ItemRecord(fingerprint=item.fingerprint) if name in damaged else item
             for name, item in self.record.items.items()
+            if item.part_of not in damaged
         }
         self._write(items=items, status="running", error="", ended=None, **signature())
         self._log.add(f"taken up again by process {self.record.pid} on {self.record.host}")
@@ -53,7 +60,8 @@ class OpenJob:
     def begin_item(self, name: str) -> None:
         """Note that an item is being worked on."""
         self._log.add(f"{name} started")
-        self._change_item(name, status="running")
+        running = self.record.items[name].model_copy(update={"status": "running", "error": ""})
+        self._write(items={**self.record.items, name: running})
 
     def end_item(self, name: str, outcome: Outcome) -> None:
         """Note how an item ended; only now do its files get their final name."""
@@ -64,17 +72,20 @@ class OpenJob:
         elif outcome.error:
             self._log.add(f"{name} failed: {outcome.error}")
         else:
-            self._publish(name)
+            self._publish(name, outcome.parts)
             self._log.add(f"{name} done in {outcome.seconds:.1f} s")
             if outcome.not_drawn:
                 self._log.add(f"{name} has no pictures, or not all: {outcome.not_drawn}")
-        self._change_item(
-            name,
-            status="failed" if outcome.error else "done",
-            error=outcome.error,
-            outputs=outcome.outputs,
-            seconds=round(outcome.seconds, 3),
+        ended = self.record.items[name].model_copy(
+            update={
+                "status": "failed" if outcome.error else "done",
+                "error": outcome.error,
+                "outputs": outcome.outputs,
+                "seconds": round(outcome.seconds, 3),
+            }
         )
+        items, inputs = self._parts_of(name, ended, outcome.parts)
+        self._write(items={**self.record.items, name: ended, **items}, inputs={**self.record.inputs, **inputs})
 
     def end(self, status: JobStatus | None = None, error: str = "") -> JobRecord:
         """Note how the job ended; without a status, as its items did. `error` tells of a bug."""
@@ -115,25 +126,42 @@ class OpenJob:
     def _partial(self, name: str) -> Path:
         return self.folder / f"{name}.partial"
 
-    def _publish(self, name: str) -> None:
-        final = self.folder / name
-        with plainly(final):
-            # A process killed after this step and before its record leaves a result nobody refers to.
-            shutil.rmtree(final, ignore_errors=True)
-            os.rename(self._partial(name), final)
+    def _publish(self, name: str, parts: Collection[str]) -> None:
+        # A process killed after a step and before its record leaves a result nobody refers to.
+        for part in parts:
+            _put(self._partial(name) / PARTS_FOLDER / part, self.folder / part)
+        if parts:
+            (self._partial(name) / PARTS_FOLDER).rmdir()
+        _put(self._partial(name), self.folder / name)
+
+    def _parts_of(
+        self, whole: str, made: ItemRecord, parts: Mapping[str, dict[str, str]]
+    ) -> tuple[dict[str, ItemRecord], dict[str, dict[str, Reference]]]:
+        """Record the items that parts of a result belong to, and what each was made from: what concerns it."""
+        items, inputs = {}, {}
+        given = self.record.inputs[whole]
+        for name, outputs in parts.items():
+            own = {key: one for key, one in given.items() if one.item == name}
+            is_series = TiltSeries.__name__ in {one.kind for one in own.values()}
+            inputs[name] = own if is_series else given
+            digest = fingerprint([made.fingerprint, name])
+            items[name] = ItemRecord(status="done", outputs=outputs, fingerprint=digest, part_of=whole)
+        return items, inputs
 
     def _clear(self) -> None:
         """Remove what unfinished items have left."""
         for name in self.record.items:
             shutil.rmtree(self._partial(name), ignore_errors=True)
 
-    def _change_item(self, name: str, **changes: Any) -> None:
-        item = self.record.items[name].model_copy(update={"error": "", **changes})
-        self._write(items={**self.record.items, name: item})
-
     def _write(self, **changes: Any) -> None:
         self.record = self.record.replace(**changes)
         write_record(self.record, self.folder)
+
+
+def _put(made: Path, final: Path) -> None:
+    with plainly(final):
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(made, final)
 
 
 def begin_job(project: Project, request: Request, plan: Plan) -> OpenJob:

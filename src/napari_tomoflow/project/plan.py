@@ -5,19 +5,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
-from napari_tomoflow.core.model import Dataset, RawStack
+from napari_tomoflow.core.model import (
+    Alignment,
+    Dataset,
+    Ensemble,
+    Movies,
+    ParticleSet,
+    RawStack,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.import_ import FOREIGN
 from napari_tomoflow.io.movies import is_movies, series_name
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
+from napari_tomoflow.project.ensembles import gather_ensemble
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
 from napari_tomoflow.project.gathering import gather, item_name
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.log import LOG_NAME
 from napari_tomoflow.project.record import RECORD_NAME, Reference
 from napari_tomoflow.project.summary import SUMMARY_NAME
+
+_JOINING = {Dataset, Ensemble}
+"""Nouns that are gathered from several items."""
+
+_OF_SERIES = {Movies, TiltSeries, Alignment, Tomogram}
+"""Nouns a stage takes that works on one series at a time."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
         return _plan_files(project, request)
     if not kinds:
         return _plan_new(project, request)
-    if Dataset in kinds:
+    if set(kinds) & _JOINING and not set(kinds) & _OF_SERIES:
         return _plan_joined(project, request, but_job)
     return _plan_series(project, request, but_job)
 
@@ -139,7 +155,12 @@ def _plan_series(project: Project, request: Request, but_job: int | None) -> Pla
     left_out = []
     for name in _chosen(project, request):
         try:
-            items[name] = {**_inputs(lineage, request, name, but_job), **_given(project, request), **extra}
+            items[name] = {
+                **_gathered(project, lineage, request, [name], but_job),
+                **_inputs(lineage, request, name, but_job),
+                **_given(project, request),
+                **extra,
+            }
         except MissingError as error:
             if request.series:
                 raise
@@ -151,20 +172,31 @@ def _plan_series(project: Project, request: Request, but_job: int | None) -> Pla
 
 def _plan_joined(project: Project, request: Request, but_job: int | None) -> Plan:
     """One item that joins the chosen series, and what other inputs its own earlier results or files give it."""
-    name = _checked_name(item_name(request.params))
+    kinds = [needed.kind for needed in request.stage.inputs.values()]
+    name = item_name(request.params) if Dataset in kinds else getattr(request.params, "name", "") or request.stage.name
     lineage = project.lineage()
-    (data,) = (given for given, needed in request.stage.inputs.items() if needed.kind is Dataset)
-    joined = gather(project, lineage, request.params, _chosen(project, request), data, request.from_job, but_job)
-    return Plan(
-        {
-            name: {
-                **joined,
-                **_inputs(lineage, request, name, but_job),
-                **_given(project, request),
-                **referenced_files(request.params, project.folder),
-            }
-        }
-    )
+    item = {
+        **_gathered(project, lineage, request, _chosen(project, request), but_job),
+        **_inputs(lineage, request, _checked_name(name), but_job),
+        **_given(project, request),
+        **referenced_files(request.params, project.folder),
+    }
+    if any(reference.item == name for reference in item.values() if reference.kind != ParticleSet.__name__):
+        raise ParamError(f"{name!r} is the name of a series or an average already; give --name.")
+    return Plan({name: item})
+
+
+def _gathered(
+    project: Project, lineage: Lineage, request: Request, series: Sequence[str], but_job: int | None
+) -> dict[str, Reference]:
+    """Find what inputs that join several items are made of."""
+    found: dict[str, Reference] = {}
+    for given, needed in request.stage.inputs.items():
+        if needed.kind is Dataset:
+            found |= gather(project, lineage, request.params, series, given, request.from_job, but_job)
+        elif needed.kind is Ensemble:
+            found |= gather_ensemble(lineage, request.params, series, given, request.from_job, but_job)
+    return found
 
 
 def _chosen(project: Project, request: Request) -> Sequence[str]:
@@ -196,7 +228,7 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
     for name, needed in request.stage.inputs.items():
         kind = needed.kind.__name__
         # Of two inputs of a kind only the first takes what the project holds: a mask is not the map itself.
-        if needed.kind is Dataset or kind in asked:
+        if needed.kind in _JOINING or kind in asked:
             continue
         asked.add(kind)
         if needed.by_file and getattr(request.params, name) is not None:

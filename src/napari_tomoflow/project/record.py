@@ -64,6 +64,8 @@ class ItemRecord(_Model):
         Time it took.
     fingerprint : str
         Of stage, version, parameters and inputs; equal fingerprints mean equal results.
+    part_of : str
+        The item whose result this is a part of; empty for those worked on by themselves.
     """
 
     status: ItemStatus = "waiting"
@@ -71,6 +73,7 @@ class ItemRecord(_Model):
     outputs: dict[str, str] = Field(default_factory=dict)
     seconds: float | None = None
     fingerprint: str = ""
+    part_of: str = ""
 
 
 class JobRecord(_Model):

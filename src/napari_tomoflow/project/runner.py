@@ -101,9 +101,10 @@ def work_on(task: Task, report: Report) -> Outcome:
     """
     begun_s = time.monotonic()
     outputs: dict[str, str] = {}
+    parts: dict[str, dict[str, str]] = {}
     error, bug, trace = "", None, ""
     try:
-        outputs = make(task, report)
+        outputs, parts = make(task, report)
     except Cancelled:
         raise
     except TomoflowError as mendable:
@@ -118,7 +119,7 @@ def work_on(task: Task, report: Report) -> Outcome:
         if not outputs:
             shutil.rmtree(task.folder, ignore_errors=True)
     not_drawn = _draw(task) if outputs else ""
-    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, error, bug, trace, not_drawn)
+    return Outcome(time.monotonic() - begun_s, peak_memory(), outputs, parts, error, bug, trace, not_drawn)
 
 
 def _draw(task: Task) -> str:

@@ -13,7 +13,9 @@ from napari_tomoflow.core.model import (
     Average,
     Dataset,
     DensityMap,
+    Ensemble,
     ParticleSet,
+    Polished,
     RawStack,
     TiltSeries,
     Tomogram,
@@ -172,8 +174,50 @@ def join(
     )
 
 
-GATHER, INVENT, MEASURE, BUILD, SPOT, JOIN = (
-    Stage.of(f, version=1) for f in (gather, invent, measure, build, spot, join)
+class ShineParams(Params):
+    """What to polish."""
+
+    name: str = param("", help="Name of the item.")
+    species: str = param("", help="Which averages, with commas between them.")
+    turn_deg: float = param(1.0, unit="°", help="How far to turn every axis.")
+
+
+def shine(ensemble: Ensemble, params: ShineParams, report: Report = silent) -> Polished:
+    """Turn the axis of every series, and double every map."""
+    kind = np.asarray(ensemble.particles.features["species"]).astype(str)
+    averages = {
+        name: Average(
+            map=one.replace(volume=2 * np.asarray(one.volume)), particles=ensemble.particles[kind == name], quality={}
+        )
+        for name, one in ensemble.maps.items()
+    }
+    alignments = {
+        name: one.replace(axis_deg=one.axis_deg + params.turn_deg, quality={"turned_deg": params.turn_deg})
+        for name, one in ensemble.alignments.items()
+    }
+    return Polished(averages=averages, alignments=alignments, quality={"species": list(averages)})
+
+
+class PlaceParams(Params):
+    """What to place."""
+
+    species: str = param("", help="Which averages.")
+
+
+def place(volume: Tomogram, ensemble: Ensemble, params: PlaceParams, report: Report = silent) -> Tomogram:
+    """Paint each particle into a copy of the tomogram as the mean of its map."""
+    painted = np.zeros(volume.volume.shape, np.float32)
+    painted.flat[: len(ensemble.particles)] = 1
+    return Tomogram(
+        name=volume.name,
+        volume=painted,
+        voxel_ang=volume.voxel_ang,
+        quality={"placed": sorted(set(ensemble.particles.tomogram.tolist())), "n": len(ensemble.particles)},
+    )
+
+
+GATHER, INVENT, MEASURE, BUILD, SPOT, JOIN, SHINE, PLACE = (
+    Stage.of(f, version=1) for f in (gather, invent, measure, build, spot, join, shine, place)
 )
 
 

@@ -1,6 +1,6 @@
 """What all nouns share: they are frozen, checked when made, and carry the quality of what made them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
@@ -40,6 +40,10 @@ class Noun:
     def replace(self, **changes: Any) -> Self:
         """Return a checked copy with some fields changed."""
         return replace(self, **changes)
+
+    def parts(self) -> "Mapping[str, Sequence[Noun]]":
+        """Return what of it belongs to other items than its own: item → nouns. Most nouns have no such part."""
+        return {}
 
 
 def per_item(noun: str, count: int, /, **columns: Any) -> None:

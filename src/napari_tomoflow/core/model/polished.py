@@ -1,6 +1,6 @@
 """Noun: averages, and the tilt series as the particles themselves have shown them to be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from napari_tomoflow.core.model.alignment import Alignment
@@ -33,3 +33,11 @@ class Polished(Noun):
     alignments: Mapping[str, Alignment]
     ctfs: Mapping[str, CtfSeries] = field(default_factory=dict)
     subtilts: SubtiltSet | None = None
+
+    def parts(self) -> Mapping[str, Sequence[Noun]]:
+        """Return the average of each species, and alignment and CTF of each series."""
+        of_series = {
+            name: [alignment, *([self.ctfs[name]] if name in self.ctfs else [])]
+            for name, alignment in self.alignments.items()
+        }
+        return {**{species: [average] for species, average in self.averages.items()}, **of_series}
