@@ -14,6 +14,7 @@ from napari_tomoflow.core.model.movies import Frames, Movies
 from napari_tomoflow.core.model.noun import Noun
 from napari_tomoflow.core.model.optics import Optics
 from napari_tomoflow.core.model.particle_set import ParticleSet
+from napari_tomoflow.core.model.placement import MappedBack, Neighbours
 from napari_tomoflow.core.model.polished import Polished
 from napari_tomoflow.core.model.raw_stack import RawStack
 from napari_tomoflow.core.model.simulation import Simulation
@@ -33,7 +34,9 @@ __all__ = [
     "Frames",
     "Labels",
     "Landmarks",
+    "MappedBack",
     "Movies",
+    "Neighbours",
     "Noun",
     "Optics",
     "ParticleSet",

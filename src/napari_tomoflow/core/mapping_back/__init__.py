@@ -1,0 +1,1 @@
+"""Averages put back into the tomograms their particles come from."""

@@ -1,0 +1,172 @@
+"""From averages and poses to a painted tomogram and to what neighbours tell.
+
+Legend: P particles.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.errors import MissingError, ParamError
+from napari_tomoflow.core.kernels.placing import place_copies
+from napari_tomoflow.core.mapping_back.neighbours import find_neighbours
+from napari_tomoflow.core.mapping_back.params import LabelBy, MapBackParams
+from napari_tomoflow.core.mapping_back.references import Reference, reference_of, stacked
+from napari_tomoflow.core.mapping_back.statistics import neighbour_quality, radial_quality
+from napari_tomoflow.core.model import Ensemble, MappedBack, Neighbours, ParticleSet, Tomogram
+from napari_tomoflow.core.model.ensemble import SPECIES
+from napari_tomoflow.core.model.placement import LABEL, NEIGHBOUR_ANG, NEIGHBOUR_DEG
+from napari_tomoflow.core.report import Report, part, watched
+from napari_tomoflow.core.stage import Allocate
+
+Floats = NDArray[np.float64]
+
+_VOXELS_AT_ONCE = 2**22
+_RADIAL_DIAMETERS = 6.0
+
+
+def place_averages(
+    tomogram: Tomogram, ensemble: Ensemble, params: MapBackParams, report: Report, allocate: Allocate
+) -> MappedBack:
+    """Place the averages of an ensemble into one of its tomograms; see `core.stages.map_back`."""
+    particles = _chosen(ensemble, tomogram.name, params)
+    species = np.asarray(particles.features[SPECIES]).astype(np.str_)
+    maps = {name: ensemble.maps[name] for name in dict.fromkeys(species.tolist())}
+    references = {
+        name: reference_of(maps[name], tomogram.voxel_ang, params.level_sd)
+        for name in watched(list(maps), part(report, 0, 2), "Looking for the surfaces of the averages")
+    }
+    symmetries = {name: density.symmetry for name, density in maps.items()}
+    found = find_neighbours(particles.centers_ang_zyx, particles.matrices, species, symmetries, params.n_neighbours)
+    labels = _labels(particles, species, params.label_by)
+    particles = particles.replace(features={**particles.features, LABEL: labels, **_nearest(found, len(particles))})
+    painted, labelled, covered = _paint(
+        tomogram, particles, species, references, params.paint == "add", part(report, 1, 2), allocate
+    )
+    reach_ang = 10.0 * params.radial_nm if params.radial_nm else _RADIAL_DIAMETERS * _widest(references)
+    return MappedBack(
+        name=tomogram.name,
+        painted=painted,
+        labels=labelled,
+        voxel_ang=tomogram.voxel_ang,
+        origin_ang_zyx=tomogram.origin_ang_zyx,
+        particles=particles,
+        maps=maps,
+        levels={name: reference.level for name, reference in references.items()},
+        neighbours=found,
+        colour_by=params.colour_by,
+        quality={
+            **_quality(tomogram, particles, species, references),
+            "filled_percent": 100.0 * covered / float(np.prod(tomogram.volume.shape)),
+            **neighbour_quality(found, particles.matrices, species, symmetries),
+            "radial": radial_quality(particles.centers_ang_zyx, species, maps, reach_ang),
+        },
+    )
+
+
+def _chosen(ensemble: Ensemble, tomogram: str, params: MapBackParams) -> ParticleSet:
+    """Return the particles of a tomogram that are to be placed."""
+    particles = ensemble.particles
+    wanted = [name.strip() for name in params.species.split(",") if name.strip()]
+    for name in wanted:
+        if name not in ensemble.maps:
+            raise MissingError(f"There is no average of {name}; choose from {', '.join(ensemble.maps)}.")
+    kept = particles.tomogram == tomogram
+    if wanted:
+        kept &= np.isin(np.asarray(particles.features[SPECIES]).astype(np.str_), wanted)
+    if params.score_min is not None:
+        kept &= particles.score >= params.score_min
+    if not kept.any():
+        raise MissingError(
+            f"{tomogram}: none of {len(particles)} averaged particles is left to be placed; "
+            "average some of this tomogram first, or ask for more species or lower scores."
+        )
+    return particles[kept]
+
+
+def _labels(particles: ParticleSet, species: NDArray[np.str_], by: LabelBy) -> NDArray[np.int64]:
+    """Count particles, classes or species from 1."""
+    if by == "particle":
+        return np.arange(1, len(particles) + 1)
+    column: NDArray[Any] = particles.class_ids if by == "class" else species
+    return np.asarray(np.unique(column, return_inverse=True)[1].reshape(-1) + 1)
+
+
+def _nearest(found: Neighbours, count: int) -> dict[str, Floats]:
+    """Return distance and turn of the nearest neighbour of each particle."""
+    first = found.rank == 1
+    columns = {NEIGHBOUR_ANG: found.distance_ang, NEIGHBOUR_DEG: found.turned_deg}
+    nearest = {name: np.full(count, np.nan) for name in columns}
+    for name, values in columns.items():
+        nearest[name][found.of[first]] = values[first]
+    return nearest
+
+
+def _paint(
+    tomogram: Tomogram,
+    particles: ParticleSet,
+    species: NDArray[np.str_],
+    references: Mapping[str, Reference],
+    is_sum: bool,
+    report: Report,
+    allocate: Allocate,
+) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Fill the painted and the labelled volume slab by slab, and count the voxels of bodies."""
+    shape = tuple(tomogram.volume.shape)
+    label_of = np.concatenate([[0], np.asarray(particles.features[LABEL])])
+    if label_of.max() > np.iinfo(np.uint16).max:
+        raise ParamError(f"label_by particle cannot count {len(particles)} particles; label by class or species.")
+    fits = label_of.max() <= np.iinfo(np.int16).max
+    painted, labels = allocate("painted", shape, np.float32), allocate("labels", shape, np.int16 if fits else np.uint16)
+    kinds = np.array([list(references).index(name) for name in species])
+    volumes = stacked(list(references.values()))
+    finer = np.array([tomogram.voxel_ang / one.voxel_ang for one in references.values()])[kinds]
+    turns = finer[:, None, None] * np.swapaxes(particles.matrices, 1, 2)[:, ::-1, ::-1]
+    centres = (particles.centers_ang_zyx - tomogram.origin_ang_zyx) / tomogram.voxel_ang + np.array(shape) // 2
+    covered, planes = 0, max(1, _VOXELS_AT_ONCE // (shape[1] * shape[2]))
+    for first in watched(range(0, shape[0], planes), report, "Placing averages"):
+        slab = np.empty((min(planes, shape[0] - first), *shape[1:]), np.float32)
+        owners = np.empty(slab.shape, np.int32)
+        place_copies(slab, owners, volumes, kinds, centres - [first, 0, 0], np.ascontiguousarray(turns), is_sum)
+        painted[first : first + planes] = slab
+        labels[first : first + planes] = label_of[owners + 1]
+        covered += int(np.count_nonzero(slab >= 1.0))
+    return painted, labels, covered
+
+
+def _widest(references: Mapping[str, Reference]) -> float:
+    return max(one.diameter_ang for one in references.values())
+
+
+def _quality(
+    tomogram: Tomogram, particles: ParticleSet, species: NDArray[np.str_], references: Mapping[str, Reference]
+) -> dict[str, Any]:
+    """Gather what is placed, and what looks wrong about it."""
+    half_ang = np.array(tomogram.volume.shape) * tomogram.voxel_ang / 2
+    outside = np.any(np.abs(particles.centers_ang_zyx - tomogram.origin_ang_zyx) > half_ang, axis=1)
+    warnings = []
+    if outside.any():
+        warnings.append(
+            f"{np.count_nonzero(outside)} of {len(particles)} particles lie outside the tomogram; "
+            "was it reconstructed with another alignment or depth?"
+        )
+    warnings += [
+        f"The average of {name} reaches the border of its box: what lies beyond is not placed."
+        for name, reference in references.items()
+        if reference.is_cut
+    ]
+    return {
+        "n_placed": len(particles),
+        "n_outside": int(np.count_nonzero(outside)),
+        "placed": {
+            name: {
+                "particles": int(np.count_nonzero(species == name)),
+                "surface_level": reference.level,
+                "volume_nm3": reference.volume_nm3,
+            }
+            for name, reference in references.items()
+        },
+        "warnings": warnings,
+    }
