@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from napari_tomoflow.core.model import Labels
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.frames import z_axes
-from napari_tomoflow.core.picking.radial import fibonacci
 from napari_tomoflow.core.picking.sphere import fit_sphere
 from napari_tomoflow.core.simulation.params import SimulateParams
 from napari_tomoflow.core.stages.pick import PickParams, pick

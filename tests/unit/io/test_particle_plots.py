@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.core.picking.radial import fibonacci
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.stages.pick import PickParams, pick
 from napari_tomoflow.io.plots import figures_of, save_figures
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.closed import fit_closed
 from napari_tomoflow.core.picking.ellipsoid import ellipsoid_distances, fit_ellipsoid
 from napari_tomoflow.core.picking.filament import fit_filament
 from napari_tomoflow.core.picking.height import fit_membrane, fit_plane
 from napari_tomoflow.core.picking.lattice import fit_lattice
-from napari_tomoflow.core.picking.radial import fibonacci
 from napari_tomoflow.core.picking.smoothing import fit_spline
 from napari_tomoflow.core.picking.sphere import fit_sphere
 

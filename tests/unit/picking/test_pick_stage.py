@@ -5,7 +5,7 @@ import pytest
 
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import Labels, ParticleSet, Tomogram
-from napari_tomoflow.core.picking.radial import fibonacci
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.stages.pick import PickParams, pick
 
 BALL = 300.0 * fibonacci(30)

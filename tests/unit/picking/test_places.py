@@ -5,11 +5,11 @@ import pytest
 
 from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.ops import poses
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.filament import fit_filament
 from napari_tomoflow.core.picking.frames import across, poses_along, spun, z_axes
 from napari_tomoflow.core.picking.height import fit_membrane
 from napari_tomoflow.core.picking.places import facing, places_along, places_on_dipoles, places_on_surface
-from napari_tomoflow.core.picking.radial import fibonacci
 from napari_tomoflow.core.picking.sphere import fit_sphere
 
 NORMALS = fibonacci(50)

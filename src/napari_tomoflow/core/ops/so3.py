@@ -87,6 +87,15 @@ def _generated(generators: list[Floats]) -> Floats:
     return np.stack(group)
 
 
+def fibonacci(count: int) -> Floats:
+    """Spread unit vectors over the sphere on a golden spiral: float64[count, 3]."""
+    steps = np.arange(count) + 0.5
+    along = 1.0 - 2.0 * steps / count
+    around = np.sqrt(1.0 - along**2)
+    turn = 2.0 * np.pi * _GOLDEN_RATIO * steps
+    return np.stack([along, around * np.sin(turn), around * np.cos(turn)], axis=1)
+
+
 def rotation_grid(step_deg: float, symmetry: str = "C1") -> Floats:
     """Spread rotations evenly, each standing for a cell of `step_deg` cubed: float64[R, 3, 3].
 

@@ -10,10 +10,11 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.clicked import checked_points
 from napari_tomoflow.core.picking.fitted import Fitted
 from napari_tomoflow.core.picking.frames import intrinsic_axes, unit
-from napari_tomoflow.core.picking.radial import RadialSurface, fibonacci
+from napari_tomoflow.core.picking.radial import RadialSurface
 from napari_tomoflow.core.picking.smoothing import Smooth, fit_smooth, in_blocks
 from napari_tomoflow.core.picking.sphere import rough_sphere
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.anchors import Anchors
 from napari_tomoflow.core.picking.closed import fit_closed
 from napari_tomoflow.core.picking.ellipsoid import fit_ellipsoid
@@ -21,7 +22,7 @@ from napari_tomoflow.core.picking.places import (
     places_on_lattice,
     places_on_surface,
 )
-from napari_tomoflow.core.picking.radial import RadialSurface, fibonacci
+from napari_tomoflow.core.picking.radial import RadialSurface
 from napari_tomoflow.core.picking.spacing import count_on, even_points
 from napari_tomoflow.core.picking.sphere import fit_sphere
 from napari_tomoflow.core.report import Report, silent

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.frames import across, unit
 
 Floats = NDArray[np.float64]
 
-_GOLDEN_TURN = np.pi * (1.0 + np.sqrt(5.0))
 _COARSE = 2000
 """Directions a surface's area is first estimated from."""
 
@@ -87,11 +87,3 @@ class RadialSurface:
         outward = unit(points - self.center_ang_zyx)
         slant = np.sum(self.normals(points) * outward, axis=1)
         return np.asarray(4.0 * np.pi / len(directions) * self.radius_ang(directions) ** 2 / slant)
-
-
-def fibonacci(count: int) -> Floats:
-    """Spread unit vectors over the sphere on a golden spiral: float64[D, 3]."""
-    steps = np.arange(count) + 0.5
-    along = 1.0 - 2.0 * steps / count
-    around = np.sqrt(1.0 - along**2)
-    return np.stack([along, around * np.sin(_GOLDEN_TURN * steps), around * np.cos(_GOLDEN_TURN * steps)], axis=1)
