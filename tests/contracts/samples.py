@@ -9,6 +9,7 @@ from napari_tomoflow.core.model import (
     CtfSeries,
     Dataset,
     DensityMap,
+    Ensemble,
     Frames,
     Labels,
     Movies,
@@ -32,6 +33,7 @@ SMALL = {
     "match": {"angular_step_deg": 30.0, "min_distance_nm": 4.0, "search": "exhaustive"},
     "initial-model": {"diameter_ang": 120.0, "iterations": 10, "starts": 1, "lots": 2},
     "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1"},
+    "classify": {"diameter_ang": 120.0, "iterations": 5, "repeats": 2},
     "extract": {"content": "both", "diameter_ang": 80.0, "box_px": 16},
 }
 
@@ -86,6 +88,12 @@ def _on_ball():
     return 160.0 * ways / np.linalg.norm(ways, axis=1, keepdims=True) + rng.normal(0, 4, (20, 3))
 
 
+def _of_one_species(dataset):
+    """Say of the particles of a data set what they are."""
+    named = dataset.particles.replace(features={"species": np.full(len(dataset.particles), "ball")})
+    return {"particles": named, "series": dataset.series, "alignments": dataset.alignments, "ctfs": dataset.ctfs}
+
+
 def inputs_of(stage):
     """Make fresh inputs for `stage`, the optional ones too."""
     images, alignment = _bead_images()
@@ -114,6 +122,7 @@ def inputs_of(stage):
         alignments={"TS": nouns[Alignment]()},
         ctfs={"TS": nouns[CtfSeries]()},
     )
+    nouns[Ensemble] = lambda: Ensemble(**_of_one_species(nouns[Dataset]()), maps={"ball": nouns[DensityMap]()})
     return {name: nouns[given.kind]() for name, given in stage.inputs.items()}
 
 

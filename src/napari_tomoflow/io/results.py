@@ -14,9 +14,12 @@ from napari_tomoflow.core.model import (
     AlignedSeries,
     Alignment,
     Average,
+    Classes,
     CtfSeries,
     DensityMap,
+    FinishedMap,
     Labels,
+    MappedBack,
     Movies,
     Noun,
     ParticleSet,
@@ -28,12 +31,15 @@ from napari_tomoflow.core.model import (
 )
 from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
+from napari_tomoflow.io.classes import CLASSES_FILE, load_classes, save_classes
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
 from napari_tomoflow.io.files import PARTS_FOLDER, read_text, write_text
+from napari_tomoflow.io.finished_maps import FINISHED_FILE, load_finished_map, save_finished_map
 from napari_tomoflow.io.maps import MAP_FILE, load_map, save_map
 from napari_tomoflow.io.movies_star import MOVIES_STAR, load_movies, save_movies
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
+from napari_tomoflow.io.placement import PAINTED_FILE, load_mapped_back, save_mapped_back
 from napari_tomoflow.io.series_star import SERIES_STAR, load_series, save_series
 from napari_tomoflow.io.star import read_star, table_of, write_star
 from napari_tomoflow.io.subtilts import SUBTILTS_STAR, load_subtilts, save_subtilts
@@ -51,8 +57,11 @@ FILE_OF: Mapping[type[Noun], str] = {
     Labels: "labels.mrc",
     DensityMap: MAP_FILE,
     Average: MAP_FILE,
+    FinishedMap: FINISHED_FILE,
+    Classes: CLASSES_FILE,
     SubtiltSet: SUBTILTS_STAR,
     Polished: "polished.json",
+    MappedBack: PAINTED_FILE,
     Simulation: "truth",
 }
 """Main file of each noun; of a simulation the folder with its truth."""
@@ -107,6 +116,8 @@ def outputs_of(noun: Noun) -> dict[str, str]:
         kinds = (TiltSeries, Alignment)
     elif isinstance(noun, Average):
         kinds = (DensityMap, ParticleSet)
+    elif isinstance(noun, Classes):
+        kinds = (Classes, ParticleSet)
     elif isinstance(noun, Simulation):
         kinds = (Simulation, TiltSeries)
     elif isinstance(noun, Polished) and noun.subtilts is not None:
@@ -255,8 +266,11 @@ _SAVERS: dict[type[Noun], Callable[[Any, Path], object]] = {
     ParticleSet: lambda particles, folder: write_particles(folder / FILE_OF[ParticleSet], particles),
     Labels: _save_labels,
     DensityMap: save_map,
+    FinishedMap: save_finished_map,
     SubtiltSet: save_subtilts,
     Polished: _save_polished,
+    Classes: save_classes,
+    MappedBack: save_mapped_back,
 }
 _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     TiltSeries: load_series,
@@ -267,8 +281,11 @@ _LOADERS: dict[type[Noun], Callable[[Path], Noun]] = {
     ParticleSet: lambda folder: read_particles(folder / FILE_OF[ParticleSet]),
     Labels: _load_labels,
     DensityMap: load_map,
+    FinishedMap: load_finished_map,
     Average: lambda folder: Average(map=load_map(folder), particles=read_particles(folder / FILE_OF[ParticleSet])),
     SubtiltSet: load_subtilts,
     Polished: _load_polished,
+    Classes: load_classes,
+    MappedBack: load_mapped_back,
     Simulation: _load_simulation,
 }

@@ -6,6 +6,7 @@ from napari_tomoflow.core.stages.ctf import CTF
 from napari_tomoflow.core.stages.extract import EXTRACT
 from napari_tomoflow.core.stages.import_ import IMPORT
 from napari_tomoflow.core.stages.initial_model import INITIAL_MODEL
+from napari_tomoflow.core.stages.map_back import MAP_BACK
 from napari_tomoflow.core.stages.match import MATCH
 from napari_tomoflow.core.stages.motion import MOTION
 from napari_tomoflow.core.stages.pick import PICK
@@ -25,4 +26,5 @@ STAGES: tuple[Stage, ...] = (
     EXTRACT,
     INITIAL_MODEL,
     REFINE,
+    MAP_BACK,
 )

@@ -3,7 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tomoflow.core.model import Alignment, Average, CtfSeries, Noun, ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.core.model import (
+    Alignment,
+    Average,
+    CtfSeries,
+    FinishedMap,
+    MappedBack,
+    Noun,
+    ParticleSet,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.io.files import written_aside
 
 if TYPE_CHECKING:
@@ -11,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "DRAWN_ALONE", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet, Average)
+DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet, Average, FinishedMap, MappedBack)
 """Nouns of which there are figures."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average)
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, FinishedMap, MappedBack)
 """Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
@@ -37,6 +47,14 @@ def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram 
         from napari_tomoflow.io.plots.average import average_figures
 
         return average_figures(noun)
+    if isinstance(noun, FinishedMap):
+        from napari_tomoflow.io.plots.finished_map import finished_map_figures
+
+        return finished_map_figures(noun)
+    if isinstance(noun, MappedBack):
+        from napari_tomoflow.io.plots.map_back import map_back_figures
+
+        return map_back_figures(noun)
     if series is None:
         return {}
     if isinstance(noun, Alignment):
