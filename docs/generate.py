@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from napari_tomoflow.cli.stage_command import flag, help_text, usage
-from napari_tomoflow.core.params import ParamSpec
+from napari_tomoflow.core.params import ANY_NUMBER, ParamSpec
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 
@@ -76,6 +76,8 @@ def _allowed(spec: ParamSpec) -> str:
     if spec.kind is bool:
         return f"`{flag(spec.name)}` or `{flag('no_' + spec.name)}`"
     noun = {int: "whole number", float: "number", str: "text", Path: "file"}[spec.kind]
+    if spec.length == ANY_NUMBER:
+        return f"{noun}s {_bounds(spec)}".rstrip()
     count = f"{spec.length} × " if spec.length else ""
     return f"{count}{noun} {_bounds(spec)}".rstrip()
 

@@ -67,9 +67,9 @@ def test_a_folder_without_the_movies_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(
         DataError, match=r"names 5 movies, of which 5 cannot be opened .* give their folder with --fram"
     ):
-        read_raw_stack(mdoc, frames=tmp_path / "empty")
+        read_raw_stack(mdoc, frames=[tmp_path / "empty"])
     with pytest.raises(DataError, match=r"There is no .*nowhere; give with --frames the folder of the movies"):
-        read_raw_stack(mdoc, frames=tmp_path / "nowhere")
+        read_raw_stack(mdoc, frames=[tmp_path / "nowhere"])
 
 
 def test_an_mdoc_that_names_no_movies_is_refused(tmp_path):

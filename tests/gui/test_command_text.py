@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_tomoflow.core.errors import ParamError
+from napari_tomoflow.core.params import ANY_NUMBER
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.command_text import command_text, command_words
 
@@ -54,7 +55,8 @@ def candidates(spec):
     else:
         plain = [Path("/data/some file.tlt")] if spec.kind is Path else ["monotonic", "a b"]
     values = [choice for choice in spec.choices if choice != spec.default] or plain
-    return [(value,) * spec.length for value in values] if spec.length else values
+    count = 2 if spec.length == ANY_NUMBER else spec.length
+    return [(value,) * count for value in values] if count else values
 
 
 def test_defaults_are_not_spelled_out():

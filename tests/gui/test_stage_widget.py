@@ -32,6 +32,7 @@ class EveryKindParams(Params):
     title: str = param("", help="A text that may be empty.")
     note: str | None = param(None, help="A text one need not give.")
     file: Path | None = param(None, help="A file one need not give.")
+    files: tuple[Path, ...] | None = param(None, help="Files one need not give.")
     level_deg: tuple[float, float, float] = param((0.0, 1.5, -2.0), unit="°", help="Three numbers.")
     size_px: tuple[int, int] | None = param(None, unit="px", help="Two numbers one need not give.")
     deep: float = param(1.0, expert=True, help="For experts only.")
@@ -55,6 +56,7 @@ def demanding(params: DemandingParams, report: Report = silent) -> None:
 OTHER_VALUES = {
     "switch": False, "maybe": True, "count_px": 99, "some_count": 5, "cutoff": 0.1 + 0.2 - 0.05, "tiny": 1 / 3,
     "dose": 3.25, "scheme": "none", "hand": -1, "title": "a title", "note": "a note", "file": Path("/data/TS_01.mrc"),
+    "files": (Path("/data/my frames/a.tif"), Path("/data/b.tif")),
     "level_deg": (0.1, 0.2, 0.30000000000000004), "size_px": (512, 480), "deep": 7.5,
 }  # fmt: skip
 

@@ -1,10 +1,12 @@
 """From movies on disk to a tilt series in a project: the commands, and where their results lie."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
+from eer_files import write_eer
 from faults.movie_files import SHAPE, TILTS, make_movies
 from napari_tomoflow.cli import projects
 from napari_tomoflow.cli.main import main
@@ -14,7 +16,7 @@ from napari_tomoflow.core.stages import IMPORT
 from napari_tomoflow.core.stages.import_ import ImportParams
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.project import Project, run
-from truth.movies import off_px
+from truth.movies import drift, moved, off_px, specimen
 
 
 @pytest.fixture
@@ -79,6 +81,68 @@ def test_each_tilt_may_have_an_mdoc_of_its_own(project, tmp_path):
 def test_frames_without_an_mdoc_ask_for_one(project, tmp_path, capsys):
     assert main(["import", str(project), "--frames", str(tmp_path)]) == 2
     assert "give --mdoc FILE as well" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_movies_come_one_by_one_or_by_the_folder_with_angles_and_order_of_their_own(project, tmp_path, whole_folder):
+    mdoc, _ = make_movies(tmp_path / "frames")
+    mdoc.unlink()
+    files = sorted((tmp_path / "frames").glob("*.tif"))
+    write_mrc(tmp_path / "frames" / "gain.mrc", np.ones((1, *SHAPE), np.float32), 1.0)
+    (tmp_path / "TS.tlt").write_text("\n".join(f"{tilt}" for tilt in TILTS))
+    (tmp_path / "order.txt").write_text("4\n2\n0\n1\n3\n")
+    named = [tmp_path / "frames"] if whole_folder else files
+    words = [
+        "import", project, "--frames", *named, "--gain", tmp_path / "frames" / "gain.mrc", "--pixel-ang", 2,
+        "--angles", tmp_path / "TS.tlt", "--order", tmp_path / "order.txt", "--dose-per-tilt", 3,
+    ]  # fmt: skip
+    assert main([str(word) for word in words]) == 0
+    opened = Project.open(project)
+    name = "frames" if whole_folder else "TS_01"
+    assert opened.series() == (name,)
+    movies = opened.load(Movies, name)
+    np.testing.assert_allclose(movies.tilt_deg, TILTS)
+    np.testing.assert_allclose(movies.dose_before_e_ang2, [12.0, 6.0, 0.0, 3.0, 9.0])
+    assert [stack.path for stack in movies.images.stacks] == files
+    record = opened.job(1)
+    assert record.params["frames"] == [os.path.relpath(path, project) for path in named]
+    assert [given for given in record.inputs[name] if given.startswith("params.frames")] == [
+        f"params.frames.{number}" for number in range(len(named))
+    ]
+
+
+def test_movies_of_an_mdoc_may_lie_in_several_folders(project, tmp_path):
+    mdoc, _ = make_movies(tmp_path / "frames")
+    (tmp_path / "later").mkdir()
+    (tmp_path / "frames" / "TS_01_004_20.0.tif").rename(tmp_path / "later" / "TS_01_004_20.0.tif")
+    folders = [str(tmp_path / name) for name in ("frames", "later")]
+    assert main(["import", str(project), "--frames", *folders, "--mdoc", str(mdoc)]) == 0
+    stacks = Project.open(project).load(Movies, "TS_01").images.stacks
+    assert [stack.path.parent.name for stack in stacks] == ["frames"] * 4 + ["later"]
+
+
+def test_eer_movies_go_from_single_electrons_to_aligned_sums(project, tmp_path):
+    rng = np.random.default_rng(5)
+    files, paths = [], []
+    for number in range(3):
+        path = drift(rng, 48, first_px=0.6, jitter_px=0.0)
+        image = specimen(rng, (256, 256))
+        rate = 0.15 * np.stack([np.maximum(moved(image, step), 0) for step in path])
+        files.append(tmp_path / f"TS_09_{number}.eer")
+        write_eer(files[-1], (rng.random(rate.shape) < rate)[:, ::-1])
+        paths.append(path.reshape(8, 6, 2).mean(axis=1))
+    (tmp_path / "TS_09.tlt").write_text("-10\n0\n10\n")
+    words = [
+        "import", project, "--frames", *files, "--angles", tmp_path / "TS_09.tlt", "--order", "monotonic",
+        "--pixel-ang", 2, "--dose-per-tilt", 3, "--eer-grouping", 6,
+    ]  # fmt: skip
+    assert main([str(word) for word in words]) == 0
+    assert main(["motion", str(project)]) == 0
+    opened = Project.open(project)
+    note, _ = json.loads((opened.find(Movies, "TS_09") / "quality.json").read_text())["notes"]
+    assert note == "EER movies are read as 8 sums of frames on a grid of 256 × 256 px, that of the detector."
+    series = opened.load(TiltSeries, "TS_09")
+    assert max(off_px(series, tilt, path) for tilt, path in enumerate(paths)) <= 0.5
 
 
 def test_movies_are_listed_in_a_file_with_their_angles(project, tmp_path):

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 
 from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.model import RawStack
-from napari_tomoflow.core.params import Params, ParamSpec
+from napari_tomoflow.core.params import ANY_NUMBER, Params, ParamSpec
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.import_ import WITHOUT_STACK
 
@@ -151,6 +151,8 @@ def _option(spec: ParamSpec) -> inspect.Parameter:
     kind: Any = str
     if spec.kind is bool:
         kind = bool
+    elif spec.length == ANY_NUMBER:
+        kind = tuple[str, ...]
     elif spec.length:
         kind = tuple[(str,) * spec.length]  # type: ignore[misc]
     parameter = Parameter(
@@ -159,14 +161,19 @@ def _option(spec: ParamSpec) -> inspect.Parameter:
         group=_EXPERT_GROUP if spec.expert else _PLAIN_GROUP,
         show_default=False,
         metavar=_metavar(spec),
-        allow_leading_hyphen=True,
+        # A list ends at the next option, anything else may be a negative number.
+        allow_leading_hyphen=spec.length != ANY_NUMBER,
+        consume_multiple=spec.length == ANY_NUMBER,
     )
     return _keyword(spec.name, kind, parameter, required=spec.required)
 
 
 def _metavar(spec: ParamSpec) -> str:
     """Show what kind of value to type."""
-    return "|".join(map(str, spec.choices)) or " ".join([_METAVARS.get(spec.kind, "")] * (spec.length or 1))
+    word = _METAVARS.get(spec.kind, "")
+    if spec.length == ANY_NUMBER:
+        return f"{word}…"
+    return "|".join(map(str, spec.choices)) or " ".join([word] * (spec.length or 1))
 
 
 def _keyword(name: str, kind: Any, parameter: Parameter, *, required: bool = False) -> inspect.Parameter:

@@ -17,6 +17,9 @@ from napari_tomoflow.core.errors import ParamError
 
 _PLAIN_KINDS = (bool, int, float, str, Path)
 
+ANY_NUMBER = -1
+"""Length of a tuple of as many values as a person likes."""
+
 
 def param(
     default: Any = ...,
@@ -54,7 +57,7 @@ class ParamSpec:
     kind : type
         `bool`, `int`, `float`, `str` or `pathlib.Path`; the item type of a tuple; the type of the choices.
     length : int
-        Number of values of a fixed-length tuple, 0 for a plain value.
+        Number of values of a tuple, `ANY_NUMBER` where it is open, 0 for a plain value.
     choices : tuple
         Allowed values, empty when any of the kind will do.
     optional : bool
@@ -154,9 +157,10 @@ def _parse_type(name: str, annotation: Any) -> tuple[type, tuple[Any, ...], bool
         choices = get_args(annotation)
         return type(choices[0]), choices, False, 0
     if get_origin(annotation) is tuple:
-        items = set(get_args(annotation))
-        if len(items) == 1 and items <= set(_PLAIN_KINDS):
-            return items.pop(), (), False, len(get_args(annotation))
+        items = get_args(annotation)
+        kind, length = items[0], ANY_NUMBER if items[-1] is Ellipsis else len(items)
+        if kind in _PLAIN_KINDS and set(items) <= {kind, Ellipsis}:
+            return kind, (), False, length
     if annotation in _PLAIN_KINDS:
         return annotation, (), False, 0
     raise TypeError(f"Parameter {name!r} has type {annotation}, which no form or command line can show.")
@@ -186,7 +190,7 @@ def _wanted(spec: ParamSpec) -> str:
         return "one of " + ", ".join(map(str, spec.choices))
     noun = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}[spec.kind]
     if spec.length:
-        noun = f"{spec.length} values, each {noun}"
+        noun = f"{'any number of' if spec.length == ANY_NUMBER else spec.length} values, each {noun}"
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.low is not None and spec.high is not None:
         return f"{noun} from {spec.low:g} to {spec.high:g}{unit}"

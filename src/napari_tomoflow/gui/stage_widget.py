@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QLineEdit, QScrollArea, 
 from superqt import QCollapsible
 
 from napari_tomoflow.core.errors import ParamError
-from napari_tomoflow.core.params import Params, ParamSpec
+from napari_tomoflow.core.params import ANY_NUMBER, Params, ParamSpec
 from napari_tomoflow.core.stage import Stage
 
 AUTO = "auto"
@@ -164,7 +164,8 @@ def _choice_row(spec: ParamSpec, values: Mapping[str, Any]) -> Row:
 
 
 def _path_row(spec: ParamSpec) -> Row:
-    widget = create_widget(value=spec.default, annotation=Path, name=spec.name, options={"nullable": True})
+    options = {"nullable": True, "mode": "rm" if spec.length == ANY_NUMBER else "r"}
+    widget = create_widget(value=spec.default, annotation=Path, name=spec.name, options=options)
     widget.choose_btn.text = "Browse…"
     widget.line_edit.native.setPlaceholderText(AUTO if spec.optional else "required")
 

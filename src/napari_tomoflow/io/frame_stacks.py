@@ -1,26 +1,28 @@
 """The frames of one tilt, and gain references: MRC, TIFF and EER files as arrays."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Array
-from napari_tomoflow.io.stack_file import Planes, StackFile
+from napari_tomoflow.io.dm import DM_SUFFIXES
+from napari_tomoflow.io.eer import EER_SUFFIX, EerFile, EerSums, open_eer
+from napari_tomoflow.io.mrc import MRC_SUFFIXES
+from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.stacks import open_stack
-from napari_tomoflow.io.tiff import open_tiff
+from napari_tomoflow.io.tiff import TIFF_SUFFIXES, open_tiff
 
-EER_SUFFIX = ".eer"
-_EER_FRACTIONS = 10
-"""An EER file holds hundreds of frames with hardly an electron each; so many sums of them are the frames."""
+FRAME_SUFFIXES = (EER_SUFFIX, *TIFF_SUFFIXES, *MRC_SUFFIXES, *DM_SUFFIXES)
+"""Endings of the names of files that hold frames."""
 
 _DIVIDED_GAIN = ".gain"
 """The Falcon's references hold what frames are divided by."""
 
 
-def open_frames(path: Path) -> StackFile:
+def open_frames(path: Path, eer: EerSums = EerSums()) -> StackFile:
     """Open the frames of a tilt without reading them; those of an EER file are sums of consecutive ones.
 
     Raises
@@ -28,11 +30,15 @@ def open_frames(path: Path) -> StackFile:
     DataError
         The file is missing, damaged, of no kind we know, or nothing here can decode it.
     """
-    if path.suffix.lower() != EER_SUFFIX:
-        return open_stack(path)
-    _require_eer_decoder(path)
-    header = open_tiff(path).header
-    return StackFile(path, _load_fractions, header)
+    return open_eer(path, eer) if path.suffix.lower() == EER_SUFFIX else open_stack(path)
+
+
+def gain_of(path: Path, stacks: Sequence[Array]) -> "GainFile":
+    """Open the gain reference of some frames; it may be of the detector's pixels where those are finer."""
+    finest = max((stack.sums.upsampling for stack in stacks if isinstance(stack, EerFile)), default=1)
+    whole = open_gain(path)
+    shapes = {tuple(stack.shape[1:]) for stack in stacks}
+    return whole if {whole.shape, whole.shape[::-1]} & shapes else GainFile(path, finest)
 
 
 def open_gain(path: Path) -> "GainFile":
@@ -52,17 +58,20 @@ class GainFile:
     Parameters
     ----------
     path : Path
+    upsampling : int
+        Each of its pixels stands for so many by so many of the frames.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, upsampling: int = 1) -> None:
         self.path = path
+        self._upsampling = upsampling
         self._is_divided = path.suffix.lower() == _DIVIDED_GAIN
         self._stack = (open_tiff if self._is_divided else open_stack)(path)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
-        return self._stack.shape[1:]
+        return tuple(n * self._upsampling for n in self._stack.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -75,34 +84,8 @@ class GainFile:
         if self._is_divided:
             with np.errstate(divide="ignore"):
                 gain = np.float32(1) / gain  # a dead pixel becomes infinite, and is known by that
-        return gain[key]
+        return _repeated(gain, self._upsampling)[key]
 
 
-class _Fractions(Planes):
-    """Sums of consecutive planes, as even in number as can be: uint16[F, ny, nx]."""
-
-    def __init__(self, planes: Array, count: int) -> None:
-        n = int(planes.shape[0])
-        self._ends = np.linspace(0, n, min(count, n) + 1).round().astype(int)
-        super().__init__((len(self._ends) - 1, *planes.shape[1:]), np.dtype(np.uint16))
-        self._planes = planes
-
-    def plane(self, index: int) -> NDArray[Any]:
-        total = np.zeros(self.shape[1:], np.uint16)
-        for frame in range(self._ends[index], self._ends[index + 1]):
-            total += self._planes[frame]
-        return total
-
-
-def _load_fractions(path: Path) -> Array:
-    return _Fractions(open_tiff(path), _EER_FRACTIONS)
-
-
-def _require_eer_decoder(path: Path) -> None:
-    import imagecodecs
-
-    if not imagecodecs.EER.available:
-        raise DataError(
-            f"{path} is an EER movie, which this imagecodecs {imagecodecs.__version__} cannot decode; "
-            "install a newer imagecodecs, or convert the movie to TIFF."
-        )
+def _repeated(image_yx: NDArray[np.float32], times: int) -> NDArray[np.float32]:
+    return image_yx if times == 1 else np.repeat(np.repeat(image_yx, times, axis=0), times, axis=1)

@@ -15,6 +15,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.io.files import read_text
 from napari_tomoflow.io.tilts import ranks
 
+MDOC_SUFFIX = ".mdoc"
 _KIND = "a SerialEM .mdoc file"
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DATE = re.compile(r"(\d{1,2})-(\w{3})-(\d{2,4})\s+(\d{1,2}):(\d{2}):(\d{2})")

@@ -1,22 +1,21 @@
 """Movies an mdoc names: finding the files, opening them, and saying which are not there."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Frames, RawStack
 from napari_tomoflow.core.model.noun import Array
-from napari_tomoflow.io.frame_stacks import EER_SUFFIX, open_frames, open_gain
-from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
-from napari_tomoflow.io.stacks import STACK_SUFFIXES
+from napari_tomoflow.io.eer import EerFile, EerSums
+from napari_tomoflow.io.frame_stacks import gain_of, open_frames
+from napari_tomoflow.io.mdoc import MDOC_SUFFIX, Mdoc, read_mdoc
+from napari_tomoflow.io.movie_files import MovieList, find_movies, name_of_series
 from napari_tomoflow.io.tilts import read_tilts
 
-MDOC_SUFFIX = ".mdoc"
 _SAME_SHAPE = 0.01
 
 
@@ -25,23 +24,26 @@ def is_movies(path: Path) -> bool:
     return path.suffix.lower() == MDOC_SUFFIX or path.is_dir()
 
 
-def series_name(path: Path) -> str:
-    """Name a series of movies after its mdoc: ``TS_01`` for ``TS_01.mrc.mdoc``."""
-    name = path.name.removesuffix(MDOC_SUFFIX)
-    return next((name.removesuffix(end) for end in STACK_SUFFIXES if name.endswith(end)), name)
+def are_the_series(path: Path, frames: Sequence[Path], mdoc: Path | None) -> bool:
+    """Tell whether movies, or the folder or list that has them, were given in place of an mdoc."""
+    return mdoc is None and path.resolve() == frames[0].resolve()
 
 
-def read_movies(path: Path, frames: Path | None = None, gain: Path | None = None) -> RawStack:
+def read_movies(
+    path: Path, frames: Sequence[Path] | None = None, gain: Path | None = None, eer: EerSums = EerSums()
+) -> RawStack:
     """Open the movies an mdoc names, and gather what it says of them, without judging it.
 
     Parameters
     ----------
     path : Path
         The mdoc of a series, or a folder with one for each tilt.
-    frames : Path, optional
-        Folder with the movies, or a list of them; the folder of the mdoc when left out.
+    frames : sequence of Path, optional
+        Where the movies lie (`find_movies`); the folder of the mdoc when left out.
     gain : Path, optional
         Their gain reference.
+    eer : EerSums
+        What becomes of EER movies.
 
     Returns
     -------
@@ -59,102 +61,83 @@ def read_movies(path: Path, frames: Path | None = None, gain: Path | None = None
             f"{path} names no movies: it has no SubFramePath for every tilt; give the mdoc of the frames, "
             "or the stack of images instead of an mdoc."
         )
-    folder = frames or (path if path.is_dir() else path.parent)
-    if not folder.exists():
-        raise DataError(f"There is no {folder}; give with --frames the folder of the movies {path.name} names.")
-    listed = {} if folder.is_dir() else {movie.name: movie for movie in read_list(folder).movies}
-    movies = [listed.get(name, folder / name if folder.is_dir() else Path(name)) for name in mdoc.frame_files]
-    images = _open_all(path, movies, None if gain is None else open_gain(gain))
+    places = frames or [path if path.is_dir() else path.parent]
+    if missing := [place for place in places if not place.exists()]:
+        raise DataError(f"There is no {missing[0]}; give with --frames the folder of the movies {path.name} names.")
+    found: dict[str, Path] = {}
+    for movie in find_movies(places, gain).movies:
+        found.setdefault(movie.name, movie)
+    beside = places[0] if places[0].is_dir() else places[0].parent
+    images = _open_all(path, [found.get(name, beside / name) for name in mdoc.frame_files], gain, eer)
     values, notes = _said_by(mdoc, images)
-    if any(Path(name).suffix.lower() == EER_SUFFIX for name in mdoc.frame_files):
-        notes.append("Rows of EER movies are read bottom to top, as those of TIFF; check the hand of a map once.")
-    said_by = {**dict.fromkeys(values, mdoc.source), "frames": str(folder)}
-    if gain is not None:
-        said_by["gain"] = gain.name
+    said_by = {**dict.fromkeys(values, mdoc.source), **_sources(places, gain)}
     return RawStack(
-        name=series_name(path), source=str(path), images=images, **values, said_by=said_by,
-        notes=(*mdoc.notes, *notes),
+        name=name_of_series([path]), source=str(path), images=images, **values, said_by=said_by,
+        notes=(*mdoc.notes, *notes, *_how_eer_is_read(images)),
     )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class MovieList:
-    """What a list of movies says.
+def read_listed(
+    named: Sequence[Path], angles: Path | None = None, gain: Path | None = None, eer: EerSums = EerSums()
+) -> RawStack:
+    """Open movies for which there is no mdoc; their angles are in a list of them, or in a file of their own.
 
-    Attributes
+    Parameters
     ----------
-    movies : tuple of Path
-    tilt_deg : float64[N] or None
-    """
-
-    movies: tuple[Path, ...]
-    tilt_deg: NDArray[np.float64] | None
-
-
-def read_list(path: Path) -> MovieList:
-    """Read a list of movies: a file in each line, relative to the list, and behind it the tilt angle or nothing.
+    named : sequence of Path
+        Movies, folders and lists (`find_movies`).
+    angles : Path, optional
+        Tilt angles in the order of the movies.
+    gain, eer
+        As for `read_movies`.
 
     Raises
     ------
     DataError
-        It is no text, it is empty, or only some lines have an angle.
+        A list or the angles are damaged or do not fit each other, or fewer than half of the movies can be opened.
     """
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+    listed = find_movies(named, gain)
+    if not listed.movies:
+        raise DataError(f"{named[0]} holds no movies; give a folder with MRC, TIFF or EER files, or the files.")
+    values = _angles_of(listed, named, angles)
+    images = _open_all(named[0], listed.movies, gain, eer)
+    notes = _how_eer_is_read(images)
+    if any(place.is_dir() for place in named):
+        first, last = listed.movies[0].name, listed.movies[-1].name
+        notes.insert(0, f"The movies are in the order of their names: {first} is the first, {last} the last.")
+    said_by = {**_sources(named, gain), **dict.fromkeys(values, (angles or named[0]).name)}
+    return RawStack(
+        name=name_of_series(named), source=str(named[0]), images=images, **values, said_by=said_by, notes=tuple(notes)
+    )
+
+
+def _angles_of(listed: MovieList, named: Sequence[Path], angles: Path | None) -> dict[str, Any]:
+    """Read the angles; a file the person names goes before the list."""
+    if angles is None:
+        return {} if listed.tilt_deg is None else {"tilt_deg": listed.tilt_deg}
+    tilt_deg = read_tilts(angles)
+    if len(tilt_deg) != len(listed.movies):
+        places = f"{named[0]}" if len(named) == 1 else f"{named[0]} and {len(named) - 1} more"
         raise DataError(
-            f"{path} is no list of movies ({error}); give a folder, or a text file of one movie a line."
-        ) from None
-    entries = [_entry(line) for line in lines if line and not line.startswith("#")]
-    angles = [angle for _, angle in entries if angle is not None]
-    if not entries:
-        raise DataError(f"{path} names no movies; write one in each line.")
-    if angles and len(angles) < len(entries):
-        raise DataError(f"{path} has {len(angles)} angles for {len(entries)} movies; write one behind each, or none.")
-    movies = tuple(path.parent / name for name, _ in entries)
-    return MovieList(movies, np.array(angles, np.float64) if angles else None)
+            f"{angles} has {len(tilt_deg)} angles but {places} give {len(listed.movies)} movies; give the angles "
+            "in the order of the movies."
+        )
+    return {"tilt_deg": tilt_deg}
 
 
-def _entry(line: str) -> tuple[str, float | None]:
-    """Split a line into the name of a file, which may have blanks in it, and an angle."""
-    name, _, last = line.rpartition(" ")
-    try:
-        return (name.strip(), float(last)) if name else (line, None)
-    except ValueError:
-        return line, None
+def _sources(places: Sequence[Path], gain: Path | None) -> dict[str, str]:
+    """Say where frames and gain come from."""
+    frames = f"{places[0]}" + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+    return {"frames": frames} | ({} if gain is None else {"gain": gain.name})
 
 
-def read_listed(path: Path, angles: Path | None = None, gain: Path | None = None) -> RawStack:
-    """Open the movies of a list, for which there is no mdoc; their angles are in the list, or in a file of their own.
-
-    Raises
-    ------
-    DataError
-        The list or the angles are damaged or do not fit each other, or fewer than half of the movies can be opened.
-    """
-    listed = read_list(path)
-    tilt_deg, source = listed.tilt_deg, path
-    if angles is not None:
-        tilt_deg, source = read_tilts(angles), angles
-        if len(tilt_deg) != len(listed.movies):
-            raise DataError(
-                f"{angles} has {len(tilt_deg)} angles but {path} names {len(listed.movies)} movies; give the angles "
-                "in the order of the list."
-            )
-    images = _open_all(path, listed.movies, None if gain is None else open_gain(gain))
-    said_by = {"frames": str(path)} | ({} if tilt_deg is None else {"tilt_deg": source.name})
-    if gain is not None:
-        said_by["gain"] = gain.name
-    return RawStack(name=path.stem, source=str(path), images=images, tilt_deg=tilt_deg, said_by=said_by)
-
-
-def _open_all(named_by: Path, movies: Sequence[Path], gain: Array | None) -> Frames:
+def _open_all(named_by: Path, movies: Sequence[Path], gain: Path | None, eer: EerSums) -> Frames:
     """Open the movie of every tilt; one that cannot be is left empty."""
     opened: dict[int, Array] = {}
     absent: dict[int, str] = {}
     for tilt, movie in enumerate(movies):
         try:
-            opened[tilt] = open_frames(movie)
+            opened[tilt] = open_frames(movie, eer)
         except DataError as error:
             absent[tilt] = str(error).partition(";")[0]
     if 2 * len(opened) < len(movies):
@@ -164,7 +147,22 @@ def _open_all(named_by: Path, movies: Sequence[Path], gain: Array | None) -> Fra
             "give their folder with --frames."
         )
     nothing = np.empty((0, *next(iter(opened.values())).shape[1:]), np.float32)
-    return Frames(tuple(opened.get(tilt, nothing) for tilt in range(len(movies))), gain, absent)
+    stacks = tuple(opened.get(tilt, nothing) for tilt in range(len(movies)))
+    return Frames(stacks, None if gain is None else gain_of(gain, stacks), absent)
+
+
+def _how_eer_is_read(images: Frames) -> list[str]:
+    """Say what became of EER movies."""
+    movies = [stack for stack in images.stacks if isinstance(stack, EerFile)]
+    if not movies:
+        return []
+    count, _ = Counter(len(movie) for movie in movies).most_common(1)[0]
+    ny, nx = images.shape[1:]
+    return [
+        f"EER movies are read as {count} sums of frames on a grid of {nx} × {ny} px"
+        + (", twice as fine as the detector." if movies[0].sums.upsampling > 1 else ", that of the detector."),
+        "Rows of EER movies are read bottom to top, as those of TIFF; check the hand of a map once.",
+    ]
 
 
 def _said_by(mdoc: Mdoc, images: Frames) -> tuple[dict[str, Any], list[str]]:

@@ -15,9 +15,10 @@ import numpy as np
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import RawStack
 from napari_tomoflow.io.alignments import read_alignment
+from napari_tomoflow.io.eer import EerSums
 from napari_tomoflow.io.foreign import BinnedBy, StackFacts
 from napari_tomoflow.io.mdoc import Mdoc, read_mdoc
-from napari_tomoflow.io.movies import is_movies, read_listed, read_movies
+from napari_tomoflow.io.movies import are_the_series, is_movies, read_listed, read_movies
 from napari_tomoflow.io.relion import STAR_SUFFIXES, read_relion_series, relion_raw_stack
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.stacks import open_stack, stem_of
@@ -69,8 +70,10 @@ def read_raw_stack(
     order: str | None = None,
     pixel_ang: float | None = None,
     aligned_binned_by: BinnedBy | None = None,
-    frames: Path | None = None,
+    frames: Sequence[Path] | None = None,
     gain: Path | None = None,
+    eer_grouping: int | None = None,
+    eer_upsampling: int = 1,
     **alignment: Path | None,
 ) -> RawStack:
     """Open a stack and gather everything its files say, without judging it.
@@ -79,7 +82,7 @@ def read_raw_stack(
     ----------
     path : Path
         Any stack `open_stack` opens, a RELION 5 STAR file included; or the mdoc of a series of movies, or
-        the folder with one mdoc for each tilt.
+        the folder with one mdoc for each tilt; or the first of `frames`, which then need no mdoc.
     angles, mdoc : Path, optional
         Files to read instead of the companions; `mdoc` may be a folder with one mdoc for each tilt.
     order : str, optional
@@ -88,11 +91,12 @@ def read_raw_stack(
         Pixel size the person gives, by which an alignment in pixels is read.
     aligned_binned_by : {"average", "crop"}, optional
         How the stack that was aligned was binned, if it was.
-    frames : Path, optional
-        Folder with the movies an mdoc names, or a list of them; the mdoc's folder when left out. A list that is
-        `path` as well needs no mdoc.
+    frames : sequence of Path, optional
+        Movies, folders with movies, and lists of movies; the mdoc's folder when left out.
     gain : Path, optional
         Gain reference of the movies.
+    eer_grouping, eer_upsampling : int, optional
+        What becomes of EER movies (`io.eer.EerSums`).
     **alignment : Path, optional
         One of ``from_imod``, ``from_aretomo``, ``from_relion5``, ``from_warp``, ``from_eman2``: another
         program's alignment of this stack.
@@ -107,9 +111,14 @@ def read_raw_stack(
     DataError
         A file is damaged, or holds another number of tilts than the stack.
     """
-    is_list = frames is not None and frames.resolve() == path.resolve()
-    if is_movies(path) or is_list:
-        movies = read_listed(path, angles, gain) if is_list else read_movies(path, frames, gain)
+    eer = EerSums(eer_grouping, eer_upsampling)
+    if frames and are_the_series(path, frames, mdoc):
+        movies = read_listed(frames, angles, gain, eer)
+    elif is_movies(path):
+        movies = read_movies(path, frames, gain, eer)
+    else:
+        movies = None
+    if movies is not None:
         return movies if order is None or order in ORDERS else _with_order(movies, Path(order))
     if frames is not None or gain is not None:
         raise DataError(f"{path} is no mdoc, so it names no movies; give the mdoc, and with --frames their folder.")

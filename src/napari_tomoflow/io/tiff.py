@@ -5,6 +5,7 @@ so is every map made from it.
 """
 
 import logging
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 _KIND = "a TIFF stack"
-_FLIPPED = "The rows of the TIFF are read bottom to top, as IMOD, RELION and EMAN2 do."
+FLIPPED_ROWS = "The rows of the TIFF are read bottom to top, as IMOD, RELION and EMAN2 do."
 _ANG_PER_UNIT = {"nm": 10.0, "um": 1e4, "µm": 1e4, "micron": 1e4, "angstrom": 1.0, "å": 1.0, "a": 1.0, "pm": 0.01}
 _ANG_PER_RESOLUTION_UNIT = {3: 1e8, 2: 2.54e8}  # centimetre, inch
 
@@ -46,10 +47,10 @@ def open_tiff(path: Path) -> StackFile:
 
 
 def _load(path: Path) -> Array:
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         kinds = {(one.shape, str(one.dtype), "S" in one.axes) for one in file.series}
         first, n_series, order = file.series[0], len(file.series), file.byteorder
-        if _goes_on(file):
+        if goes_on(file):
             raise DataError(f"{path} is cut short after {len(file.pages)} pages; copy it again from its source.")
     dtype = np.dtype(first.dtype or np.void)
     # Pages written one by one are a series each; a stack has but one kind of them.
@@ -69,22 +70,29 @@ def _load(path: Path) -> Array:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["tifffile.TiffFile"]:
-    """Open a TIFF; what tifffile raises and logs of damaged files becomes one sentence."""
+def opened_tiff(path: Path, **options: Any) -> Iterator["tifffile.TiffFile"]:
+    """Open a TIFF; what tifffile raises and logs of damaged files becomes one sentence.
+
+    Parameters
+    ----------
+    path : Path
+    **options
+        Of `tifffile.TiffFile`.
+    """
     import tifffile
 
     require_file(path, _KIND)
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(path, **options) as file:
             yield file
     except DataError:
         raise
-    except (tifffile.TiffFileError, LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
+    except (tifffile.TiffFileError, LookupError, ValueError, TypeError, OSError, RuntimeError, struct.error) as error:
         raise DataError(f"{path} is not a readable TIFF ({error}); copy it again from its source.") from error
 
 
-def _goes_on(file: "tifffile.TiffFile") -> bool:
-    """Tell whether the last page that can be read points to one more."""
+def goes_on(file: "tifffile.TiffFile") -> bool:
+    """Tell whether the last page that can be read points to one more: the file is cut short."""
     width = 8 if file.is_bigtiff else 4
     file.filehandle.seek(file.pages.next_page_offset or 0)
     return any(file.filehandle.read(width))
@@ -92,7 +100,7 @@ def _goes_on(file: "tifffile.TiffFile") -> bool:
 
 def _header(path: Path) -> FileHeader:
     """Look for the pixel size where ImageJ and the TIFF standard put it."""
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         page = file.pages.first
         tags = page.tags
         unit = str((file.imagej_metadata or {}).get("unit", "")).strip().lower().replace("\\u00b5", "µ")
@@ -101,8 +109,8 @@ def _header(path: Path) -> FileHeader:
     scale = _ANG_PER_UNIT.get(unit) if unit else _ANG_PER_RESOLUTION_UNIT.get(int(code))
     # Resolutions of 72 dpi and the like say how large to print, not what a pixel shows.
     if scale is None or not per_unit[0] or (not unit and per_unit[0] / per_unit[1] < 1e4):
-        return FileHeader(notes=(_FLIPPED, "The pixel size is unknown: the TIFF does not say it."))
-    return FileHeader(pixel_ang=scale * per_unit[1] / per_unit[0], notes=(_FLIPPED,))
+        return FileHeader(notes=(FLIPPED_ROWS, "The pixel size is unknown: the TIFF does not say it."))
+    return FileHeader(pixel_ang=scale * per_unit[1] / per_unit[0], notes=(FLIPPED_ROWS,))
 
 
 class _Pages(Planes):
@@ -114,5 +122,5 @@ class _Pages(Planes):
 
     def plane(self, index: int) -> NDArray[Any]:
         """Decode one page."""
-        with _opened(self._path) as file:
+        with opened_tiff(self._path) as file:
             return np.asarray(file.asarray(key=index))[::-1]

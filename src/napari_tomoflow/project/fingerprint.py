@@ -18,7 +18,10 @@ from napari_tomoflow.project.record import Reference
 _LENGTH = 16
 """Hex digits kept: 64 bits, so that a million results clash with a chance of 3e-8."""
 
-READER_OPTIONS = ("angles", "mdoc", "frames", "gain", "order", "pixel_ang", *FOREIGN, "aligned_binned_by")
+READER_OPTIONS = (
+    "angles", "mdoc", "frames", "gain", "eer_grouping", "eer_upsampling", "order", "pixel_ang", *FOREIGN,
+    "aligned_binned_by",
+)  # fmt: skip
 """Parameters that the reader of raw images takes besides the stage itself."""
 
 _COMPANIONS = (".mdoc", ".rawtlt", ".tlt")
@@ -71,13 +74,23 @@ def stored_params(params: Params, folder: Path) -> dict[str, Any]:
     for name, value in params:
         if isinstance(value, Path):
             values[name] = portable(value, folder)
+        elif _are_paths(value):
+            values[name] = [portable(path, folder) for path in value]
     return values
 
 
 def referenced_files(params: Params, folder: Path) -> dict[str, Reference]:
     """Refer to every file that a parameter names, as ``params.<name>``, so that a change of it is noticed."""
     files = {name: Path(value) for name, value in params if isinstance(value, Path) or _is_read(name, value)}
+    for name, value in params:
+        if _are_paths(value):
+            files |= {f"{name}.{number}": path for number, path in enumerate(value)}
     return {f"params.{name}": reference_to_file(path, folder, "File") for name, path in files.items()}
+
+
+def _are_paths(value: Any) -> bool:
+    """Tell whether a value is a tuple of paths."""
+    return isinstance(value, tuple) and any(isinstance(one, Path) for one in value)
 
 
 def _is_read(name: str, value: Any) -> bool:

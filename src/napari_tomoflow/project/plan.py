@@ -18,7 +18,8 @@ from napari_tomoflow.core.model import (
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.import_ import FOREIGN
-from napari_tomoflow.io.movies import is_movies, series_name
+from napari_tomoflow.io.movie_files import name_of_series
+from napari_tomoflow.io.movies import is_movies
 from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.ensembles import gather_ensemble
@@ -90,7 +91,8 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
         return _plan_new(project, request)
     if set(kinds) & _JOINING and not set(kinds) & _OF_SERIES:
         return _plan_joined(project, request, but_job)
-    return _plan_series(project, request, but_job)
+    names = _chosen(project, request) if set(kinds) & _OF_SERIES else _averages(project, request)
+    return _plan_items(project, request, names, but_job)
 
 
 def _plan_files(project: Project, request: Request) -> Plan:
@@ -106,7 +108,7 @@ def _plan_files(project: Project, request: Request) -> Plan:
     for source in sources:
         if source.is_dir() and getattr(request.params, "frames", None) is None:
             raise DataError(f"{source} is a folder; give a stack in it.")
-        name = _checked_name(given or (series_name(source) if is_movies(source) else stem_of(source)))
+        name = _checked_name(given or _name_of(source, getattr(request.params, "frames", None) or ()))
         _refuse_clash(lineage, project, name, source.expanduser().resolve())
         if name in items:
             raise ParamError(_clash(name, (project.folder / items[name][input_name].path).resolve(), source))
@@ -115,15 +117,22 @@ def _plan_files(project: Project, request: Request) -> Plan:
     return Plan(items)
 
 
+def _name_of(source: Path, frames: Sequence[Path]) -> str:
+    """Name a series by its stack, its mdoc or its movies."""
+    if source in frames:
+        return name_of_series(frames)
+    return name_of_series([source]) if is_movies(source) else stem_of(source)
+
+
 def _stacks(request: Request) -> Sequence[Path]:
     """Return the stacks the person named, or those whose alignments were named instead."""
     named = [option for option in FOREIGN if getattr(request.params, option, None) is not None]
     mdoc = getattr(request.params, "mdoc", None)
     frames = getattr(request.params, "frames", None)
     if frames is not None and not request.sources:
-        if mdoc is None and frames.is_dir():
-            raise ParamError("--frames alone tells no angles; give --mdoc FILE as well, or a list of movies with them.")
-        return [mdoc or frames]
+        if mdoc is None and frames[0].is_dir() and getattr(request.params, "angles", None) is None:
+            raise ParamError("--frames alone tells no angles; give --mdoc FILE as well, or --angles FILE.")
+        return [mdoc or frames[0]]
     if not named and not request.sources:
         raise ParamError(f"{request.stage.name} needs a file; give the path of at least one stack.")
     if not named:
@@ -147,13 +156,13 @@ def _plan_new(project: Project, request: Request) -> Plan:
     return Plan({name: referenced_files(request.params, project.folder)})
 
 
-def _plan_series(project: Project, request: Request, but_job: int | None) -> Plan:
-    """Each chosen series with its newest inputs, or with those in the lineage of a job."""
+def _plan_items(project: Project, request: Request, names: Sequence[str], but_job: int | None) -> Plan:
+    """Each chosen series or average with its newest inputs, or with those in the lineage of a job."""
     lineage = project.lineage()
     extra = referenced_files(request.params, project.folder)
     items: dict[str, dict[str, Reference]] = {}
     left_out = []
-    for name in _chosen(project, request):
+    for name in names:
         try:
             items[name] = {
                 **_gathered(project, lineage, request, [name], but_job),
@@ -216,6 +225,24 @@ def _chosen(project: Project, request: Request) -> Sequence[str]:
     return known
 
 
+def _averages(project: Project, request: Request) -> Sequence[str]:
+    """Choose averages by their species; a map of a file is one of its own."""
+    name, needed = next(iter(request.stage.inputs.items()))
+    path = getattr(request.params, name) if needed.by_file else None
+    if path is not None:
+        return [_checked_name(getattr(request.params, "name", "") or stem_of(path))]
+    lineage, kind = project.lineage(), needed.kind.__name__
+    asked = request.series or species_named(request.params)
+    for each in asked:
+        if kind not in lineage.kinds(each):
+            raise MissingError(f"There is no average of {each} in {project.folder}; run `tomoflow refine` first.")
+    held = lineage.items() if request.from_job is None else project.job(request.from_job).items
+    averages = asked or [item for item in held if kind in lineage.kinds(item)]
+    if not averages:
+        raise MissingError(f"{project.folder} holds no average yet; run `tomoflow refine` first, or name a file.")
+    return tuple(dict.fromkeys(averages))
+
+
 def _joined(project: Project, job: int, known: Sequence[str]) -> list[str]:
     """Return the series that the items of a job join."""
     inputs = project.job(job).inputs.values()
@@ -228,7 +255,7 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
     for name, needed in request.stage.inputs.items():
         kind = needed.kind.__name__
         # Of two inputs of a kind only the first takes what the project holds: a mask is not the map itself.
-        if needed.kind in _JOINING or kind in asked:
+        if needed.kind in _JOINING or needed.many or kind in asked:
             continue
         asked.add(kind)
         if needed.by_file and getattr(request.params, name) is not None:
@@ -246,12 +273,14 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
 
 def _given(project: Project, request: Request) -> dict[str, Reference]:
     """Refer to the files a person named in place of what the project holds."""
-    named = {name: getattr(request.params, name) for name, needed in request.stage.inputs.items() if needed.by_file}
-    return {
-        name: reference_to_file(path, project.folder, request.stage.inputs[name].kind.__name__)
-        for name, path in named.items()
-        if path is not None
-    }
+    files: dict[str, tuple[Path, str]] = {}
+    for name, needed in request.stage.inputs.items():
+        given = getattr(request.params, name) if needed.by_file else None
+        if needed.many:
+            files |= {f"{name}.{number}": (path, needed.kind.__name__) for number, path in enumerate(given or ())}
+        elif given is not None:
+            files[name] = given, needed.kind.__name__
+    return {name: reference_to_file(path, project.folder, kind) for name, (path, kind) in files.items()}
 
 
 def _checked_name(name: str) -> str:

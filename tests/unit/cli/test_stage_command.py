@@ -23,6 +23,7 @@ class PolishParams(Params):
     smooth: bool = param(True, help="Whether to smooth.")
     size_px: tuple[int, int, int] = param((8, 16, 16), unit="px", help="Box, z y x.")
     mask: Path | None = param(None, help="Where to look.")
+    views: tuple[Path, ...] | None = param(None, help="From where.")
     damping: float = param(0.5, low=0, high=1, expert=True, help="How fast.")
 
 
@@ -62,6 +63,11 @@ def test_every_shape_of_parameter_can_be_typed(ask):
     assert ask(words).params == PolishParams(
         rounds=5, axis_deg=-85.5, mode="fine", hand=1, smooth=False, size_px=(1, 2, 3), mask=Path("m.mrc"), damping=0.1
     )
+
+
+@pytest.mark.parametrize("words", ["p --views a.tif b.tif --rounds 5", "p --views a.tif --views b.tif --rounds 5"])
+def test_a_list_goes_on_to_the_next_option(ask, words):
+    assert ask(words).params == PolishParams(views=(Path("a.tif"), Path("b.tif")), rounds=5)
 
 
 def test_run_options_say_what_to_run_on(ask):

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from napari_tomoflow.core.errors import ParamError
-from napari_tomoflow.core.params import Params, param
+from napari_tomoflow.core.params import ANY_NUMBER, Params, param
 
 
 class ExampleParams(Params):
@@ -18,10 +18,11 @@ class ExampleParams(Params):
     angles: Path | None = param(None, help="File of tilt angles.")
     level: bool = param(True, help="Level the specimen.", expert=True)
     size_px: tuple[int, int] = param((8, 9), unit="px", low=None, help="Two sizes.")
+    masks: tuple[Path, ...] | None = param(None, help="Any number of masks.")
 
 
 def test_specs_say_everything_a_front_end_needs():
-    thickness, lowpass, weighting, angles, level, size = ExampleParams.specs()
+    thickness, lowpass, weighting, angles, level, size, masks = ExampleParams.specs()
     assert (thickness.kind, thickness.default, thickness.unit) == (int, 256, "px")
     assert (thickness.low, thickness.high, thickness.label) == (1, 4096, "Thickness (px)")
     assert (lowpass.kind, lowpass.optional, lowpass.low) == (float, True, 0.1)
@@ -29,6 +30,7 @@ def test_specs_say_everything_a_front_end_needs():
     assert (angles.kind, angles.optional) == (Path, True)
     assert level.expert
     assert (size.kind, size.length) == (int, 2)
+    assert (masks.kind, masks.length, masks.optional) == (Path, ANY_NUMBER, True)
 
 
 @pytest.mark.parametrize(

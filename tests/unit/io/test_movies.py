@@ -1,5 +1,8 @@
 """Movies in files: names, formats, pixel sizes, and a star file that finds them again."""
 
+import pickle
+from pathlib import Path
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -7,12 +10,13 @@ import tifffile
 
 from eer_files import RUN_BITS, write_eer
 from faults.movie_files import SHAPE, make_movies, write_frames
-from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.model import Frames, Movies
-from napari_tomoflow.io import frame_stacks
-from napari_tomoflow.io.frame_stacks import open_frames, open_gain
+from napari_tomoflow.io.eer import EerSums
+from napari_tomoflow.io.frame_stacks import gain_of, open_frames, open_gain
 from napari_tomoflow.io.mdoc import read_mdoc
-from napari_tomoflow.io.movies import read_movies, series_name
+from napari_tomoflow.io.movie_files import find_movies, name_of_series
+from napari_tomoflow.io.movies import read_movies
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.io.results import load, save
 from napari_tomoflow.io.star import read_star
@@ -32,16 +36,6 @@ def test_frames_are_read_alike_from_every_format(tmp_path, ending, options):
     np.testing.assert_array_equal(open_frames(tmp_path / f"a{ending}")[:], frames)
 
 
-def test_the_many_frames_of_an_eer_movie_are_read_as_ten_sums_that_lose_nothing(tmp_path):
-    frames = (counts(97) > 5).astype(np.uint8)
-    write_frames(tmp_path / "a.tif", frames)
-    (tmp_path / "a.tif").rename(tmp_path / "a.eer")
-    opened = open_frames(tmp_path / "a.eer")
-    assert opened.shape == (10, 64, 96)
-    np.testing.assert_array_equal(opened[:].sum(axis=0), frames.sum(axis=0))
-    np.testing.assert_array_equal(opened[0], frames[:10].sum(axis=0))
-
-
 @pytest.mark.parametrize("compression", RUN_BITS)
 def test_electrons_of_an_eer_movie_fall_where_its_bits_say(tmp_path, compression):
     frames = np.random.default_rng(2).random((23, 48, 64)) < 0.03
@@ -54,12 +48,85 @@ def test_electrons_of_an_eer_movie_fall_where_its_bits_say(tmp_path, compression
     np.testing.assert_array_equal(opened[0], upright[:2].sum(axis=0))
 
 
+def electrons(n_frames=23, shape=(48, 64), seed=2):
+    return np.random.default_rng(seed).random((n_frames, *shape)) < 0.03
+
+
+@pytest.mark.parametrize(("grouping", "count", "first"), [(None, 10, 10), (12, 8, 12), (1, 97, 1), (500, 1, 97)])
+def test_frames_of_an_eer_movie_are_grouped_evenly_and_none_is_lost(tmp_path, grouping, count, first):
+    frames = electrons(97)
+    write_eer(tmp_path / "a.eer", frames)
+    opened = open_frames(tmp_path / "a.eer", EerSums(grouping))
+    assert opened.shape == (count, 48, 64)
+    np.testing.assert_array_equal(opened[0], frames[:first, ::-1].sum(axis=0))
+    np.testing.assert_array_equal(opened[:].sum(axis=0), frames[:, ::-1].sum(axis=0))
+
+
+def test_on_a_grid_twice_as_fine_electrons_fall_into_the_quarter_their_bits_say(tmp_path):
+    frames = electrons()
+    in_pixel = np.random.default_rng(3).integers(0, 16, frames.shape)
+    write_eer(tmp_path / "a.eer", frames, in_pixel=in_pixel)
+    signed = in_pixel ^ 0b1010  # two's complement, counted from the corner
+    fine = np.zeros((48, 64, 2, 2), int)
+    frame, row, column = np.nonzero(frames)
+    np.add.at(fine, (row, column, signed[frame, row, column] >> 3, signed[frame, row, column] >> 1 & 1), 1)
+    opened = open_frames(tmp_path / "a.eer", EerSums(upsampling=2))
+    assert opened.shape == (10, 96, 128)
+    np.testing.assert_array_equal(opened[:].sum(axis=0), fine.transpose(0, 2, 1, 3).reshape(96, 128)[::-1])
+
+
+def test_the_sum_of_all_frames_that_an_eer_file_may_begin_with_is_no_frame(tmp_path):
+    frames = electrons()
+    write_eer(tmp_path / "a.eer", frames, begins_with_sum=True)
+    opened = open_frames(tmp_path / "a.eer")
+    assert opened.shape == (10, 48, 64)
+    np.testing.assert_array_equal(opened[:].sum(axis=0), frames[:, ::-1].sum(axis=0))
+
+
+def test_an_eer_movie_goes_to_another_process_as_it_was_opened(tmp_path):
+    write_eer(tmp_path / "a.eer", electrons())
+    opened = open_frames(tmp_path / "a.eer", EerSums(4, 2))
+    again = pickle.loads(pickle.dumps(opened))
+    assert (again.sums, again.shape) == (EerSums(4, 2), (6, 96, 128))
+    np.testing.assert_array_equal(again[2], opened[2])
+
+
 def test_an_eer_movie_nothing_can_decode_is_refused_with_the_remedy(tmp_path, monkeypatch):
-    write_frames(tmp_path / "a.tif", counts())
-    (tmp_path / "a.tif").rename(tmp_path / "a.eer")
+    write_eer(tmp_path / "a.eer", electrons())
     monkeypatch.setattr(imagecodecs.EER, "available", False)
     with pytest.raises(DataError, match=r"a.eer is an EER movie, .* install a newer imagecodecs, or convert"):
-        frame_stacks.open_frames(tmp_path / "a.eer")
+        open_frames(tmp_path / "a.eer")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_an_eer_movie_cut_short_is_refused_by_name(tmp_path, share):
+    write_eer(tmp_path / "a.eer", electrons())
+    whole = (tmp_path / "a.eer").read_bytes()
+    (tmp_path / "a.eer").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match=r"a.eer .*copy it again"):
+        open_frames(tmp_path / "a.eer")
+
+
+def test_a_tiff_by_the_name_of_an_eer_movie_is_refused(tmp_path):
+    write_frames(tmp_path / "a.tif", counts())
+    (tmp_path / "a.tif").rename(tmp_path / "a.eer")
+    with pytest.raises(DataError, match=r"a.eer holds no electrons"):
+        open_frames(tmp_path / "a.eer")
+
+
+def test_the_gain_of_the_detector_fits_movies_on_a_finer_grid_and_both_are_found_again(tmp_path):
+    write_eer(tmp_path / "a.eer", electrons())
+    gain = np.random.default_rng(4).uniform(0.5, 2, (48, 64)).astype(np.float32)
+    write_mrc(tmp_path / "gain.mrc", gain[None], 1.0)
+    stacks = (open_frames(tmp_path / "a.eer", EerSums(5, 2)),)
+    images = Frames(stacks, gain_of(tmp_path / "gain.mrc", stacks))
+    np.testing.assert_array_equal(images.gain[1::2, ::2], gain)
+    movies = Movies(name="TS", images=images, tilt_deg=[0.0], pixel_ang=0.5)
+    save(movies, tmp_path / "job")
+    assert dict(read_star(tmp_path / "job" / "movies.star")["general"])["rlnEERGrouping"] == 5
+    again = load(Movies, tmp_path / "job")
+    assert again.images.stacks[0].sums == EerSums(5, 2)
+    np.testing.assert_array_equal(again.gain[:], images.gain[:])
 
 
 def test_a_gain_that_frames_are_divided_by_is_turned_into_one_they_are_multiplied_with(tmp_path):
@@ -72,9 +139,34 @@ def test_a_gain_that_frames_are_divided_by_is_turned_into_one_they_are_multiplie
     np.testing.assert_allclose(1 / opened, gain, rtol=1e-6)
 
 
-def test_a_series_is_named_after_its_mdoc_without_the_ending_of_the_stack(tmp_path):
-    for name in ("TS_01.mdoc", "TS_01.mrc.mdoc", "TS_01.st.mdoc", "TS_01.tif.mdoc"):
-        assert series_name(tmp_path / name) == "TS_01"
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (["TS_01.mdoc"], "TS_01"),
+        (["TS_01.mrc.mdoc"], "TS_01"),
+        (["TS_01.st.mdoc"], "TS_01"),
+        (["TS_01.tif.mdoc"], "TS_01"),
+        (["movies.txt"], "movies"),
+        (["TS_01_000_-20.0.tif", "TS_01_001_-10.0.tif"], "TS_01"),
+        (["TS_01_000.tif", "TS_01_001.tif", "TS_01.tif"], "TS_01"),
+        (["cell-1 a.mrc", "cell-1 b.mrc"], "cell-1"),
+    ],
+)
+def test_a_series_of_movies_is_named_after_what_names_them(files, name):
+    assert name_of_series([Path("frames") / file for file in files]) == name
+
+
+def test_movies_without_a_name_in_common_ask_for_one():
+    with pytest.raises(ParamError, match="no beginning in common; give --name"):
+        name_of_series([Path("a.tif"), Path("b.tif")])
+
+
+def test_movies_of_a_folder_come_in_the_order_of_their_numbers_without_the_gain(tmp_path):
+    for name in ("t_10.tif", "t_9.tif", "t_0.eer", "gain.mrc", "t_9.mdoc", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("elsewhere/t_11.tif")
+    found = find_movies([tmp_path, tmp_path / "list.txt"], but=tmp_path / "gain.mrc").movies
+    assert [path.name for path in found] == ["t_0.eer", "t_9.tif", "t_10.tif", "t_11.tif"]
 
 
 def test_an_mdoc_says_which_file_holds_the_frames_of_a_tilt_whatever_system_wrote_it(shared_data, tmp_path):

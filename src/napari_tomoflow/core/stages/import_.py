@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import AlignedSeries, Alignment, Frames, Movies, Optics, RawStack, TiltSeries
@@ -34,12 +34,22 @@ class ImportParams(Params):
 
     angles: Path | None = param(None, help="File with the tilt angles, one a line, in the order of the stack.")
     mdoc: Path | None = param(None, help="SerialEM mdoc of the series, or a folder with one mdoc for each tilt.")
-    frames: Path | None = param(
+    frames: tuple[Path, ...] | None = param(
         None,
-        help="Folder with the movies an mdoc names, or a list of movies, one a line, with or without its tilt angle; "
-        "left empty, the folder of the mdoc.",
+        help="Movies in the order of the angles, a folder of them, or lists of movies, one a line, with or without its "
+        "tilt angle; left empty, the folder of the mdoc.",
     )
     gain: Path | None = param(None, help="Gain reference of the movies, in any of its eight orientations.")
+    eer_grouping: int | None = param(
+        None,
+        low=1,
+        high=100000,
+        expert=True,
+        help="Frames of an EER movie summed to one; left empty, ten sums are made.",
+    )
+    eer_upsampling: Literal[1, 2] = param(
+        1, expert=True, help="Grid of EER movies: 1 is that of the detector (4K), 2 one twice as fine (8K)."
+    )
     pixel_ang: float | None = param(None, unit="Å", low=0.001, high=1e6, help="Pixel size of the images.")
     voltage_kv: float | None = param(None, unit="kV", low=1, high=3000, help="Acceleration voltage.")
     cs_mm: float | None = param(None, unit="mm", low=0, high=100, help="Spherical aberration.")
@@ -67,6 +77,12 @@ class ImportParams(Params):
         expert=True,
         help="How the stack that was aligned was binned, if it was; left empty, as that program does it.",
     )
+
+    @field_validator("frames", mode="before")
+    @classmethod
+    def _several(cls, frames: Any) -> Any:
+        """Take a single path for itself; none at all for nothing."""
+        return (frames,) if isinstance(frames, str | Path) else frames or None
 
     @model_validator(mode="after")
     def _one_alignment(self) -> Self:
@@ -160,7 +176,8 @@ def _check_files_were_read(recorded: RawStack, params: ImportParams) -> None:
     if isinstance(recorded.images, Frames) and recorded.alignment is not None:
         raise DataError(f"{recorded.source}: movies have no alignment yet; import the aligned sums as a stack instead.")
     if not isinstance(recorded.images, Frames):
-        named |= {name: str(value) for name in ("frames", "gain") if (value := getattr(params, name)) is not None}
+        given = {"frames": params.frames[0] if params.frames else None, "gain": params.gain}
+        named |= {name: str(path) for name, path in given.items() if path is not None}
     if recorded.alignment is None:
         named |= {name: str(value) for name in FOREIGN if (value := getattr(params, name)) is not None}
     for option, value in named.items():
