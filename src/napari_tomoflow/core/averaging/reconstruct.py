@@ -148,13 +148,18 @@ def sum_halves(
     map_batches: MapBatches = in_order,
     batch: int = BATCH,
 ) -> list[Reals]:
-    """Sum the particles of either half: two arrays as of `InsertBatch`."""
+    """Sum the particles of either half: two arrays as of `InsertBatch`. Images that do not count are not read."""
     half = source.particles.half
     if not np.isin(half, (1, 2)).all() or len(np.unique(half)) < 2:
         raise DataError(
             f"An average needs particles of both halves, 1 and 2; got halves {sorted(set(half.tolist()))}; assign them."
         )
-    jobs = [(number, part[half[part] == number]) for part in batches(source.particles, 2 * batch) for number in (1, 2)]
+    counted = np.ones(len(half), np.bool_) if weights is None else weights != 0
+    jobs = [
+        (number, part[counted[part] & (half[part] == number)])
+        for part in batches(source.particles, 2 * batch)
+        for number in (1, 2)
+    ]
     jobs = [(number, part) for number, part in jobs if len(part)]
     cubes = [np.zeros((*grid.shape, 4), np.float32) for _ in range(2)]
     insert = InsertBatch(source, grid, weights)

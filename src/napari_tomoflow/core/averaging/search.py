@@ -158,7 +158,7 @@ class Everywhere:
 
     def candidates(self, samples: Samples, reference: Reference, count: int) -> Poses:
         """Return the best poses of each particle on the grid."""
-        points, numbers = _lattice(self.radius)
+        points, numbers = lattice_within(self.radius)
         shifts_px = self._shifts_px(samples.box_px)
         places = samples.places[: samples.count_within(self.radius)]
         shape = (len(samples), len(points))
@@ -221,8 +221,8 @@ def _block(sums: Waves, power: Reals, ramps: Waves, turned: Reals, squared: Real
     return best, shift
 
 
-def _lattice(radius: float) -> tuple[Indices, Indices]:
-    """List the points (x, y, z) within a radius, x ≥ 0, and number them as `gather_on_lattice` wants them."""
+def lattice_within(radius: float) -> tuple[Indices, Indices]:
+    """List the points (x, y, z) within a radius, x ≥ 0 and not 0, and number them as `gather_on_lattice` wants them."""
     half = int(np.ceil(radius)) + 1
     along = np.arange(-half, half + 1)
     z, y, x = np.meshgrid(along, along, np.arange(half + 1), indexing="ij")

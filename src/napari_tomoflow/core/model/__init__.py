@@ -3,11 +3,14 @@
 from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.average import Average
+from napari_tomoflow.core.model.classes import Classes
 from napari_tomoflow.core.model.ctf_series import CtfSeries
+from napari_tomoflow.core.model.curve import Curve
 from napari_tomoflow.core.model.dataset import Dataset
 from napari_tomoflow.core.model.deformation import Deformation
 from napari_tomoflow.core.model.density_map import DensityMap
 from napari_tomoflow.core.model.ensemble import Ensemble
+from napari_tomoflow.core.model.finished_map import FinishedMap
 from napari_tomoflow.core.model.labels import Labels
 from napari_tomoflow.core.model.landmarks import Landmarks
 from napari_tomoflow.core.model.movies import Frames, Movies
@@ -26,11 +29,14 @@ __all__ = [
     "AlignedSeries",
     "Alignment",
     "Average",
+    "Classes",
     "CtfSeries",
+    "Curve",
     "Dataset",
     "Deformation",
     "DensityMap",
     "Ensemble",
+    "FinishedMap",
     "Frames",
     "Labels",
     "Landmarks",

@@ -2,6 +2,7 @@
 
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.align import ALIGN
+from napari_tomoflow.core.stages.classify import CLASSIFY
 from napari_tomoflow.core.stages.ctf import CTF
 from napari_tomoflow.core.stages.extract import EXTRACT
 from napari_tomoflow.core.stages.import_ import IMPORT
@@ -26,5 +27,6 @@ STAGES: tuple[Stage, ...] = (
     EXTRACT,
     INITIAL_MODEL,
     REFINE,
+    CLASSIFY,
     MAP_BACK,
 )

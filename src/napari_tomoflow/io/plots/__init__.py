@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from napari_tomoflow.core.model import (
     Alignment,
     Average,
+    Classes,
     CtfSeries,
     FinishedMap,
     MappedBack,
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "DRAWN_ALONE", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (Alignment, CtfSeries, TiltSeries, ParticleSet, Average, FinishedMap, MappedBack)
+DRAWN: tuple[type[Noun], ...] = (
+    Alignment,
+    CtfSeries,
+    TiltSeries,
+    ParticleSet,
+    Average,
+    Classes,
+    FinishedMap,
+    MappedBack,
+)
 """Nouns of which there are figures."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, FinishedMap, MappedBack)
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, FinishedMap, MappedBack)
 """Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
@@ -47,6 +57,10 @@ def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram 
         from napari_tomoflow.io.plots.average import average_figures
 
         return average_figures(noun)
+    if isinstance(noun, Classes):
+        from napari_tomoflow.io.plots.classes import classes_figures
+
+        return classes_figures(noun)
     if isinstance(noun, FinishedMap):
         from napari_tomoflow.io.plots.finished_map import finished_map_figures
 

@@ -1,0 +1,1 @@
+"""Particles that are not all alike: parted by score, by the directions they differ in, or by maps that compete."""

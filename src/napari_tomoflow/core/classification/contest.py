@@ -1,0 +1,145 @@
+"""Maps that compete for particles: expectation and maximisation on spectra, each particle judged by maps without it.
+
+Every class has a map ΔV of what it differs by from the average of all (`core.classification.spectra`). In turn,
+particles are shared out by how likely each map makes them, and maps are summed from their shares::
+
+    gain = Re Σ sums* ΔV − ½ Σ weights |ΔV|²            share ∝ (share of the class) · exp(gain / temperature)
+    ΔV   = mask · [Σ share · sums / (Σ share · weights + 1 / τ²)]
+
+τ² is the power that a difference may have, a share of the average's in each shell: what few particles show is held
+back. A particle that helped to make a map finds its own noise in it, and would never leave: with some hundred particles
+that alone decides. So particles are dealt into folds, and each fold is compared with maps summed from the others. What
+is not in the data then does not grow: of particles that are all alike the maps become one, and no class explains any
+particle it has not seen better than the average does, which the mean gain tells.
+
+The temperature falls from above to 1, so that the first random maps do not decide; at 0, where multi-reference
+classification ends, each particle counts in one class only.
+
+Legend: P particles, K classes, F folds, G points of the lattice.
+
+References
+----------
+Scheres et al. 2007, doi:10.1038/nmeth992, for likelihoods over classes; Ueda and Nakano 1998,
+doi:10.1016/S0893-6080(97)00133-0, for the temperature.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+from threadpoolctl import threadpool_limits
+
+from napari_tomoflow.core.classification.spectra import Spectra
+from napari_tomoflow.core.classification.split import Split
+from napari_tomoflow.core.report import Report, silent
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+Waves = NDArray[np.complex64]
+Indices = NDArray[np.int64]
+
+FOLDS = 10
+
+_HOT, _COOLING = 4.0, 0.8
+"""Temperature at first, and what an iteration leaves of it until it is 1."""
+
+_SETTLED = 1e-3
+"""Share of the particles that change class in the last iteration."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Classes that compete for particles.
+
+    Attributes
+    ----------
+    spectra : Spectra
+    inverse_power : float32[G]
+        1 / τ².
+    mask : float32[n, n, n]
+        Where maps may differ.
+    n_classes : int
+    exclusive : bool
+        Each particle counts in one class only: multi-reference classification.
+    iterations : int
+        At most.
+    """
+
+    spectra: Spectra
+    inverse_power: Reals
+    mask: Reals
+    n_classes: int
+    exclusive: bool = False
+    iterations: int = 40
+
+    def run(self, seed: int, report: Report = silent) -> Split:
+        """Part the particles, from classes drawn at random.
+
+        Returns
+        -------
+        Split
+            ``merit`` is the mean gain in log likelihood over one class for all, of particles the maps have not seen.
+        """
+        rng = np.random.default_rng([seed, 0])
+        fold = rng.permutation(len(self.spectra)) % FOLDS
+        shares = np.eye(self.n_classes)[rng.permutation(len(self.spectra)) % self.n_classes]
+        history: list[float] = []
+        for number in range(self.iterations):
+            report(number, self.iterations, "Letting classes compete")
+            temperature = max(1.0, _HOT * _COOLING**number)
+            gains = self._gains(shares, fold)
+            before, priors = shares, shares.mean(axis=0)
+            history.append(mean_gain(gains, priors))
+            shares = self._shared_out(gains, priors, temperature)
+            if temperature == 1.0 and np.abs(shares - before).sum() < 2 * _SETTLED * len(shares):
+                break
+        report(1, 1, "Letting classes compete")
+        record = {"iterations": len(history), "gains": [round(one, 5) for one in history]}
+        return Split(shares, history[-1], record=record)
+
+    def _shared_out(self, gains: Floats, priors: Floats, temperature: float) -> Floats:
+        if self.exclusive and temperature == 1.0:
+            return np.asarray(np.eye(self.n_classes)[gains.argmax(axis=1)])
+        return shares_of(gains / temperature, priors)
+
+    def _gains(self, shares: Floats, fold: Indices) -> Floats:
+        """Compare every particle with the maps its fold had no part in: float64[P, K]."""
+        with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
+            sums, weights = self._summed(shares, fold)
+            maps = (sums.sum(axis=0) - sums) / (weights.sum(axis=0) - weights + self.inverse_power)
+            gains = np.empty(shares.shape)
+            for number in range(FOLDS):
+                mine = np.flatnonzero(fold == number)
+                gains[mine] = self._compared(mine, self.spectra.lattice.masked(maps[number], self.mask))
+        return gains
+
+    def _summed(self, shares: Floats, fold: Indices) -> tuple[Waves, Reals]:
+        """Sum each fold's particles into each class: two arrays [F, K, G]."""
+        spectra = self.spectra
+        shape = (FOLDS, self.n_classes, spectra.sums.shape[1])
+        sums, weights = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        for number in range(FOLDS):
+            mine = np.flatnonzero(fold == number)
+            part = np.asarray(shares[mine].T, np.float32)
+            # A product of real numbers: the real and imaginary parts side by side.
+            sums[number] = (part @ spectra.sums[mine].view(np.float32)).view(np.complex64)
+            weights[number] = part @ spectra.weights[mine]
+        return sums, weights
+
+    def _compared(self, chosen: Indices, maps: Waves) -> Floats:
+        """Return the gain of each map over the average, for some particles: float64[P', K]."""
+        spectra = self.spectra
+        agreement = spectra.sums[chosen].view(np.float32) @ maps.view(np.float32).T
+        power = spectra.weights[chosen] @ (maps.real**2 + maps.imag**2).T
+        return np.asarray(agreement - power / 2, np.float64)
+
+
+def shares_of(gains: Floats, priors: Floats) -> Floats:
+    """Return how probable each class is: float64[P, K] of log likelihoods [P, K] and shares of the classes [K]."""
+    return np.asarray(softmax(gains + np.log(np.maximum(priors, 1e-12)), axis=1))
+
+
+def mean_gain(gains: Floats, priors: Floats) -> float:
+    """Return the mean log likelihood of particles, whichever class each is of."""
+    return float(logsumexp(gains, axis=1, b=priors).mean())
