@@ -7,6 +7,7 @@ import numpy as np
 from napari_tomoflow.core.model import (
     Alignment,
     CtfSeries,
+    Curve,
     Dataset,
     DensityMap,
     Ensemble,
@@ -116,6 +117,7 @@ def inputs_of(stage):
             optics=Optics(), defocus_u_ang=np.full(21, 3.1e4), defocus_v_ang=np.full(21, 2.9e4), hand=-1
         ),
     }
+    nouns[Curve] = lambda: Curve(name="curve", frequency=np.linspace(0.0, 0.5, 9), value=np.linspace(1.0, 0.2, 9))
     nouns[Dataset] = lambda: Dataset(
         particles=nouns[ParticleSet](),
         series={"TS": nouns[TiltSeries]()},
@@ -123,7 +125,9 @@ def inputs_of(stage):
         ctfs={"TS": nouns[CtfSeries]()},
     )
     nouns[Ensemble] = lambda: Ensemble(**_of_one_species(nouns[Dataset]()), maps={"ball": nouns[DensityMap]()})
-    return {name: nouns[given.kind]() for name, given in stage.inputs.items()}
+    return {
+        name: (nouns[given.kind](),) if given.many else nouns[given.kind]() for name, given in stage.inputs.items()
+    }
 
 
 __all__ = ["STAGES", "inputs_of", "params_of"]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import DensityMap, Labels, Noun, ParticleSet, Tomogram
+from napari_tomoflow.core.model import Curve, DensityMap, Labels, Noun, ParticleSet, Tomogram
+from napari_tomoflow.io.curves import read_curve
 from napari_tomoflow.io.maps import open_map
 from napari_tomoflow.io.particle_tables import read_particle_table
 from napari_tomoflow.io.volumes import open_volume
@@ -19,7 +20,7 @@ def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) 
     Parameters
     ----------
     kind : type
-        `DensityMap`, `Labels`, `ParticleSet` or `Tomogram`.
+        `Curve`, `DensityMap`, `Labels`, `ParticleSet` or `Tomogram`.
     path : Path
     voxel_ang : float, optional
         For volumes: goes before what the file says.
@@ -29,6 +30,8 @@ def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) 
     DataError
         The file is missing, damaged, or holds something else.
     """
+    if kind is Curve:
+        return read_curve(path)
     if kind is ParticleSet:
         return read_particle_table(path)
     return _VOLUMES[kind](path, voxel_ang=voxel_ang)

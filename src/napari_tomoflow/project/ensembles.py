@@ -15,7 +15,7 @@ from napari_tomoflow.project.gathering import (
     named_parts,
     series_shown,
     showing,
-    species_of,
+    species_named,
 )
 from napari_tomoflow.project.lineage import Lineage, Result
 from napari_tomoflow.project.record import Reference
@@ -46,7 +46,7 @@ def gather_ensemble(
     MissingError
         There is no average, or none of its particles is in these series.
     """
-    named = [one.strip() for one in species_of(params).split(",") if one.strip()]
+    named = species_named(params)
     parts: Parts = {}
     used: dict[str, None] = {}
     for item in named or lineage.items():

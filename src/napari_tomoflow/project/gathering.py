@@ -34,6 +34,11 @@ def species_of(params: Params) -> str:
     return str(getattr(params, _SPECIES, "") or "")
 
 
+def species_named(params: Params) -> list[str]:
+    """Return the species asked for by stages that take several, with commas between them; none for all."""
+    return [one.strip() for one in species_of(params).split(",") if one.strip()]
+
+
 def gather(
     project: Project,
     lineage: Lineage,

@@ -8,6 +8,7 @@ from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import (
     Alignment,
     Dataset,
+    DensityMap,
     Ensemble,
     Movies,
     ParticleSet,
@@ -24,7 +25,7 @@ from napari_tomoflow.io.stacks import stem_of
 from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.ensembles import gather_ensemble
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
-from napari_tomoflow.project.gathering import gather, item_name
+from napari_tomoflow.project.gathering import gather, item_name, species_named
 from napari_tomoflow.project.lineage import Lineage
 from napari_tomoflow.project.log import LOG_NAME
 from napari_tomoflow.project.record import RECORD_NAME, Reference
@@ -91,7 +92,7 @@ def make_plan(project: Project, request: Request, *, but_job: int | None = None)
         return _plan_new(project, request)
     if set(kinds) & _JOINING and not set(kinds) & _OF_SERIES:
         return _plan_joined(project, request, but_job)
-    names = _chosen(project, request) if set(kinds) & _OF_SERIES else _averages(project, request)
+    names = _averages(project, request) if kinds[0] is DensityMap else _chosen(project, request)
     return _plan_items(project, request, names, but_job)
 
 

@@ -11,6 +11,7 @@ from napari_tomoflow.core.stages.map_back import MAP_BACK
 from napari_tomoflow.core.stages.match import MATCH
 from napari_tomoflow.core.stages.motion import MOTION
 from napari_tomoflow.core.stages.pick import PICK
+from napari_tomoflow.core.stages.postprocess import POSTPROCESS
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.refine import REFINE
 from napari_tomoflow.core.stages.simulate import SIMULATE
@@ -27,6 +28,7 @@ STAGES: tuple[Stage, ...] = (
     EXTRACT,
     INITIAL_MODEL,
     REFINE,
+    POSTPROCESS,
     CLASSIFY,
     MAP_BACK,
 )

@@ -1,0 +1,1 @@
+"""What is done with an average once it is refined: masked, measured, sharpened."""

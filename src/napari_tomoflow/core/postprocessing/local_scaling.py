@@ -1,0 +1,36 @@
+"""Amplitudes of a map made those of a model around every voxel."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.ops.local_fsc import Bands
+
+Reals = NDArray[np.float32]
+
+_MOST = 1e3
+"""Gain beyond which there is nothing in the map to be scaled."""
+
+
+def scaled_to_model(density: Reals, model: Reals, width_px: float) -> Reals:
+    """Give every band of a map the local strength it has in a model.
+
+    Parameters
+    ----------
+    density, model : float32[n, n, n]
+        In register, filtered alike.
+    width_px : float
+        Width at half its height of the window that strengths are compared under.
+
+    References
+    ----------
+    Jakobi, Wilmanns and Sachse 2017, doi:10.7554/eLife.27131. Shells of windows are bands here.
+    """
+    bands = Bands((density, model), width_px)
+    scaled = np.zeros(density.shape, np.float32)
+    for band in bands:
+        own, wanted = (np.maximum(bands.windowed(part**2), 0.0) for part in band.parts)
+        if not own.any():
+            break
+        gain = np.sqrt(np.divide(wanted, own, out=np.zeros_like(own), where=own > 0))
+        scaled += np.minimum(gain, np.float32(_MOST)) * band.parts[0]
+    return scaled
