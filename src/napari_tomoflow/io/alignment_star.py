@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, Deformation, Landmarks
@@ -22,6 +23,7 @@ _RECORD = (
 _POINT_COLUMNS = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "ZYX")
 _SEEN_COLUMNS = ("tomoflowMeasuredYAngst", "tomoflowMeasuredXAngst")
 _NODE_COLUMNS = ("tomoflowDisplacementYAngst", "tomoflowDisplacementXAngst")
+_SLOPE_COLUMNS = ("tomoflowSlopeY", "tomoflowSlopeX")
 _NODE_INDICES = ("tomoflowTilt", "tomoflowNodeRow", "tomoflowNodeColumn")
 
 
@@ -96,14 +98,12 @@ def _landmarks(blocks: Blocks, general: dict[str, Any], path: Path) -> Landmarks
 def _node_table(deformation: Deformation) -> "pd.DataFrame":
     import pandas as pd
 
-    nodes = deformation.nodes_ang_yx
-    indices = np.indices(nodes.shape[:3]).reshape(3, -1)
-    return pd.DataFrame(
-        {
-            **dict(zip(_NODE_INDICES, indices, strict=True)),
-            **dict(zip(_NODE_COLUMNS, nodes.reshape(-1, 2).T, strict=True)),
-        }
-    )
+    indices = np.indices(deformation.nodes_ang_yx.shape[:3]).reshape(3, -1)
+    columns = dict(zip(_NODE_INDICES, indices, strict=True))
+    columns |= dict(zip(_NODE_COLUMNS, deformation.nodes_ang_yx.reshape(-1, 2).T, strict=True))
+    if deformation.slopes_yx is not None:
+        columns |= dict(zip(_SLOPE_COLUMNS, deformation.slopes_yx.reshape(-1, 2).T, strict=True))
+    return pd.DataFrame(columns)
 
 
 def _deformation(blocks: Blocks, general: dict[str, Any], path: Path) -> Deformation:
@@ -112,8 +112,14 @@ def _deformation(blocks: Blocks, general: dict[str, Any], path: Path) -> Deforma
     shape = tuple(int(index.max()) + 1 for index in at)
     if len(table) != np.prod(shape):
         raise DataError(f"{path}: {len(table)} nodes do not fill a grid of {shape}; write the file again.")
-    nodes = np.full((*shape, 2), np.nan)
-    nodes[at] = np.stack([column(table, name) for name in _NODE_COLUMNS], axis=1)
+
+    def on_grid(names: tuple[str, ...]) -> NDArray[np.float64]:
+        grid = np.full((*shape, 2), np.nan)
+        grid[at] = np.stack([column(table, name) for name in names], axis=1)
+        return grid
+
     return Deformation(
-        nodes_ang_yx=nodes, field_ang_yx=(float(general["tomoflowFieldY"]), float(general["tomoflowFieldX"]))
+        nodes_ang_yx=on_grid(_NODE_COLUMNS),
+        field_ang_yx=(float(general["tomoflowFieldY"]), float(general["tomoflowFieldX"])),
+        slopes_yx=on_grid(_SLOPE_COLUMNS) if _SLOPE_COLUMNS[0] in table else None,
     )

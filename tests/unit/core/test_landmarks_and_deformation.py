@@ -5,6 +5,7 @@ import pytest
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, Deformation, Landmarks
+from napari_tomoflow.core.ops import geometry
 
 N = 5
 RNG = np.random.default_rng(2)
@@ -100,3 +101,43 @@ def test_a_deformation_needs_nodes_and_numbers():
         Deformation(nodes_ang_yx=np.zeros((N, 1, 2, 2)), field_ang_yx=(1.0, 1.0))
     with pytest.raises(DataError, match="not a number"):
         Deformation(nodes_ang_yx=np.full((N, 2, 2, 2), np.nan), field_ang_yx=(1.0, 1.0))
+
+
+def leaning():
+    """A field that is the more like another one the higher things lie, flat at the edges, as its spline is."""
+    y, x = np.meshgrid(np.linspace(-500, 500, 9), np.linspace(-400, 400, 9), indexing="ij")
+    grown = np.arange(N)[:, None, None, None]
+    return Deformation(
+        nodes_ang_yx=np.stack([3 * np.cos(np.pi * x / 400), 2 * np.cos(np.pi * y / 500)], axis=-1) * grown,
+        slopes_yx=0.01 * np.stack([np.cos(np.pi * y / 500), np.cos(np.pi * x / 400)], axis=-1) * grown,
+        field_ang_yx=(1000.0, 800.0),
+    )
+
+
+def test_the_displacement_changes_with_the_height():
+    bent = RIGID.replace(deformation=leaning())
+    flat = bent.replace(deformation=Deformation(nodes_ang_yx=leaning().nodes_ang_yx, field_ang_yx=(1000.0, 800.0)))
+    rigid_ang_yx, _ = RIGID.project(POINTS)
+    grown = np.arange(N)[:, None]
+    y, x = rigid_ang_yx[..., 0], rigid_ang_yx[..., 1]
+    expected = 0.01 * POINTS[:, 0] * grown * np.stack([np.cos(np.pi * y / 500), np.cos(np.pi * x / 400)])
+    np.testing.assert_allclose(
+        np.moveaxis(flat.project(POINTS)[0] - bent.project(POINTS)[0], -1, 0), expected, atol=0.02
+    )
+
+
+def test_a_leaning_deformation_stays_with_the_specimen_when_it_is_levelled():
+    bent = RIGID.replace(deformation=leaning())
+    level_deg_yx, centre = (4.0, -7.0), np.array([50.0, -20.0, 90.0])
+    turned = bent.levelled(level_deg_yx, tuple(centre))
+    level = geometry.rotation_y(level_deg_yx[0]) @ geometry.rotation_x(level_deg_yx[1])
+    points = ((POINTS - centre)[:, ::-1] @ level)[:, ::-1]
+    np.testing.assert_allclose(turned.project(points)[0], bent.project(POINTS)[0], atol=0.05)
+    # Without the turn of the field points are off by more than that.
+    untold = turned.replace(deformation=bent.deformation)
+    assert np.abs(untold.project(points)[0] - bent.project(POINTS)[0]).max() > 0.5
+
+
+def test_a_deformation_refuses_slopes_of_another_shape():
+    with pytest.raises(DataError, match="slopes have the shape"):
+        Deformation(nodes_ang_yx=np.zeros((N, 3, 3, 2)), slopes_yx=np.zeros((N, 2, 3, 2)), field_ang_yx=(9.0, 9.0))

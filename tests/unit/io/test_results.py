@@ -67,7 +67,9 @@ LANDMARKS = Landmarks(
 )
 BENT = ALIGNMENT.replace(
     landmarks=LANDMARKS,
-    deformation=Deformation(nodes_ang_yx=RNG.normal(size=(N, 3, 2, 2)), field_ang_yx=(500.0, 1 / 3)),
+    deformation=Deformation(
+        nodes_ang_yx=RNG.normal(size=(N, 3, 2, 2)), slopes_yx=RNG.normal(size=(N, 3, 2, 2)), field_ang_yx=(500.0, 1 / 3)
+    ),
 )
 CTF = CtfSeries(
     optics=Optics(200.0, 1.4, 0.1),

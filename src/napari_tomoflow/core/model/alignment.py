@@ -106,7 +106,8 @@ class Alignment(Noun):
         """Project points into every tilt: (Å from the image centre [N, P, 2] yx, depth in Å [N, P])."""
         image_ang_yx, depth_ang = geometry.project_points(self.image_from_sample(), points_ang_zyx)
         if self.deformation is not None:
-            image_ang_yx = image_ang_yx - self.deformation.displacements(image_ang_yx)
+            heights_ang = np.asarray(points_ang_zyx, np.float64)[:, 0]
+            image_ang_yx = image_ang_yx - self.deformation.displacements(image_ang_yx, heights_ang)
         return image_ang_yx, depth_ang
 
     def landmark_residuals(self) -> NDArray[np.float64]:
@@ -144,6 +145,8 @@ class Alignment(Noun):
             shift_ang_yx=shift_ang_yx,
             level_deg_yx=level_deg_yx,
             centre_ang_zyx=centre_ang_zyx,
+            deformation=self.deformation
+            and self.deformation.levelled(geometry.image_from_sample(rotations, shift_ang_yx), level, centre_ang_zyx),
             landmarks=self.landmarks
             and self.landmarks.replace(
                 # The inverse of a rotation is its transpose: rows times L.

@@ -19,7 +19,7 @@ def places_on_tilt(alignment: Alignment, tilt: int, points_ang_zyx: NDArray[np.f
     """Project points into one tilt, as `Alignment.project` does into all: float64[k, 2] yx, Å from the image centre."""
     places = alignment.rigid_part(np.array([tilt])).project(points_ang_zyx)[0][0]
     if alignment.deformation is not None:
-        places = places - alignment.deformation.displacement(tilt, places)
+        places = places - alignment.deformation.displacement(tilt, places, points_ang_zyx[:, 0])
     return np.asarray(places)
 
 
