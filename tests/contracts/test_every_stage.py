@@ -76,6 +76,8 @@ def assert_alike(one, other):
         one, other = (
             {field.name: getattr(noun, field.name) for field in dataclasses.fields(noun)} for noun in (one, other)
         )
+    if isinstance(one, tuple) and any(isinstance(value, Noun) for value in one):
+        one, other = dict(enumerate(one)), dict(enumerate(other))
     if isinstance(one, Mapping):
         assert one.keys() == other.keys()
         for name, value in one.items():

@@ -22,14 +22,15 @@ def template(molecule=None, symmetry="C1"):
     return density.replace(symmetry=symmetry)
 
 
-def scene(noise, gold=False, mirrored=False, empty=False):
-    """Make (tomogram, places in Å from the centre, poses)."""
+def scene(noise, gold=False, mirrored=False, empty=False, kinds=(ribosome,)):
+    """Make (tomogram, places in Å from the centre, poses); molecules of several kinds take turns."""
     rng = np.random.default_rng(11)
     poses = Rotation.random(len(PLACES_VOX), random_state=rng).as_matrix()
     places = PLACES_VOX + rng.uniform(-0.5, 0.5, PLACES_VOX.shape)
     volume = np.zeros(SHAPE_ZYX, np.float32)
     if not empty:
-        add_molecules(volume, places, poses)
+        for number, kind in enumerate(kinds):
+            add_molecules(volume, places[number :: len(kinds)], poses[number :: len(kinds)], kind())
     volume = volume[:, ::-1].copy() if mirrored else volume
     volume += rng.normal(0, noise, SHAPE_ZYX).astype(np.float32)
     volume = behind_wedge(volume)
@@ -40,11 +41,10 @@ def scene(noise, gold=False, mirrored=False, empty=False):
     return tomogram, (places - np.array(SHAPE_ZYX) // 2) * VOXEL_ANG, poses
 
 
-def add_molecules(volume_zyx, places_vox, poses):
+def add_molecules(volume_zyx, places_vox, poses, molecule):
     """Set a molecule at every place; its density is 1 on average."""
     from napari_tomoflow.core.kernels.splat import splat_volume
 
-    molecule = ribosome()
     offsets = np.average(molecule.points_ang_xyz, axis=0, weights=molecule.weights)
     points = molecule.points_ang_xyz - offsets
     weights = (molecule.weights / molecule.weights.mean() * 7.0**3 / VOXEL_ANG**3).astype(np.float32)

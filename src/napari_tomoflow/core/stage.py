@@ -80,11 +80,14 @@ class StageInput:
     by_file : bool
         Whether a person may name a file instead of taking what the project holds: a parameter of
         the same name takes its path.
+    many : bool
+        Whether it is any number of nouns, a tuple of them; all are given by file.
     """
 
     kind: type
     required: bool
     by_file: bool = False
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,12 @@ class Stage:
 
 
 def _input_of(name: str, hint: Any, params: type[Params]) -> StageInput:
-    """Read one input: ``Noun`` is required, ``Noun | None`` is not."""
+    """Read one input: ``Noun`` is required, ``Noun | None`` and ``tuple[Noun, ...]`` are not."""
     by_file = any(spec.name == name and spec.kind is Path for spec in params.specs())
+    if get_origin(hint) is tuple:
+        if not by_file or get_args(hint)[1:] != (...,):
+            raise TypeError(f"Input {name!r} must be tuple[<Noun>, ...] with a parameter of its name; got {hint}.")
+        return StageInput(get_args(hint)[0], required=False, by_file=True, many=True)
     if get_origin(hint) in (Union, UnionType):
         kinds = [arg for arg in get_args(hint) if arg is not NoneType]
         if len(kinds) != 1:

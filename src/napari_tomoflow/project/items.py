@@ -137,6 +137,9 @@ def draw(task: Task) -> None:
 def _load(task: Task, name: str) -> Any:
     """Load one input; None when the project has it not."""
     kind = task.stage.inputs[name].kind
+    if task.stage.inputs[name].many:
+        given = (reference for key, reference in task.inputs.items() if key.startswith(f"{name}."))
+        return tuple(_read(task, name, reference) for reference in given)
     if kind is Ensemble:
         return load_ensemble(task.inputs, task.input_folders, name)
     if kind is Dataset:
@@ -146,6 +149,12 @@ def _load(task: Task, name: str) -> Any:
     reference = task.inputs[name]
     if reference.job is not None:
         return load_noun(kind, task.input_folders[name])
+    return _read(task, name, reference)
+
+
+def _read(task: Task, name: str, reference: Reference) -> Any:
+    """Read an input from a file."""
+    kind = task.stage.inputs[name].kind
     path = (task.project / reference.path).resolve()
     if kind is not RawStack:
         from napari_tomoflow.io.given import read_given

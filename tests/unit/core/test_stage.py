@@ -1,11 +1,13 @@
 """A stage reads itself from its function."""
 
+from pathlib import Path
+
 import pytest
 
-from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Alignment, DensityMap, TiltSeries, Tomogram
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, silent
-from napari_tomoflow.core.stage import Allocate, Stage, in_memory
+from napari_tomoflow.core.stage import Allocate, Stage, StageInput, in_memory
 
 
 class BlurParams(Params):
@@ -50,6 +52,27 @@ def test_a_keyword_makes_a_name_through_its_trailing_underscore():
         """Import."""
 
     assert Stage.of(import_, version=1).name == "import"
+
+
+def test_an_input_of_many_nouns_takes_files_alone():
+    class GivenParams(Params):
+        """Parameters with files."""
+
+        others: tuple[Path, ...] = param((), help="Files.")
+
+    def compare(
+        others: tuple[DensityMap, ...] = (), params: GivenParams = GivenParams(), report: Report = silent
+    ) -> Tomogram:
+        """Compare."""
+
+    def guess(
+        others: tuple[DensityMap, ...] = (), params: BlurParams = BlurParams(), report: Report = silent
+    ) -> Tomogram:
+        """Guess."""
+
+    assert Stage.of(compare, version=1).inputs["others"] == StageInput(DensityMap, False, by_file=True, many=True)
+    with pytest.raises(TypeError, match="'others'"):
+        Stage.of(guess, version=1)
 
 
 def test_a_function_of_another_shape_is_refused():

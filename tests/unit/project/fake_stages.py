@@ -134,6 +134,7 @@ class JoinParams(Params):
     steps_to_do: int = param(3, help="How often.")
     reference: Path | None = param(None, help="A map to begin with.")
     mask: Path | None = param(None, help="Where to look.")
+    others: tuple[Path, ...] = param((), help="Maps it is not.")
 
 
 def mean_of(batch: np.ndarray) -> tuple[float, int]:
@@ -145,6 +146,7 @@ def join(
     data: Dataset,
     reference: DensityMap | None = None,
     mask: DensityMap | None = None,
+    others: tuple[DensityMap, ...] = (),
     params: JoinParams = JoinParams(),
     report: Report = silent,
     map_batches: MapBatches = in_order,
@@ -164,6 +166,7 @@ def join(
     quality = {
         "means": [mean for mean, _ in found],
         "elsewhere": os.getpid() not in {process for _, process in found},
+        "others": [float(np.asarray(other.volume)[0, 0, 0]) for other in others],
         "begun_with": None if reference is None else float(np.asarray(reference.volume)[0, 0, 0]),
     }
     name = params.species or "all"

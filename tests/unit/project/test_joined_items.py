@@ -102,6 +102,15 @@ def test_of_two_inputs_of_a_kind_the_second_is_only_ever_a_file(picked, tmp_path
     assert jobs["mask"] is None
 
 
+def test_any_number_of_files_can_be_given_for_one_input(picked, tmp_path):
+    paths = [tmp_path / f"other{number}.mrc" for number in range(12)]
+    for number, path in enumerate(paths):
+        write_mrc(path, np.full((4, 4, 4), number, np.float32), 3.0)
+    run(picked, fake.JOIN, fake.JoinParams(species="spot", others=tuple(paths)))
+    assert picked.table()["spot"]["join"].quality["others"] == list(range(12))
+    assert picked.job(5).inputs["spot"]["others.11"].path.endswith("other11.mrc")
+
+
 @pytest.mark.parametrize(
     ("params", "error", "words"),
     [

@@ -19,6 +19,11 @@ class MatchParams(Params):
         None,
         help="What to look for: a map (.mrc, .map, .em) or an atomic model (.pdb, .cif); needed where none is made.",
     )
+    rivals: tuple[Path, ...] = param(
+        (),
+        help="Maps or models of other particles in the same tomogram: what resembles one of them more than the "
+        "template is left out. Each takes half as long again.",
+    )
     species: str | None = param(None, help="Name of this kind of particle; left empty, the template's.")
     symmetry: str | None = param(
         None, help="Point group of the template about z (C7, D7, T, O, I); left empty, the template's own."

@@ -24,7 +24,9 @@ _FINEST_VOX = 2.2
 """The low-pass has ended before Nyquist from here on."""
 
 _STEP_LIMITS_DEG = (2.0, 30.0)
-_USUAL_DISTANCE = 0.6
+USUAL_DISTANCE = 0.6
+"""In diameters: nearer to each other two particles of the usual shapes do not lie."""
+
 _GOLD_MARGIN = 0.4
 """In diameters: a particle's centre is not nearer to a bead than its narrower half."""
 
@@ -72,7 +74,7 @@ class Scene:
         allowed, counts = _allowed(tomogram.name, volume, voxel_ang, diameter_ang, params)
         volume = clipped(volume)
         level = Level.of(volume, voxel_ang, diameter_ang, resolution_ang, params.whiten, sampling)
-        distance_vox = (_ang(params.min_distance_nm) or _USUAL_DISTANCE * diameter_ang) / voxel_ang
+        distance_vox = (_ang(params.min_distance_nm) or USUAL_DISTANCE * diameter_ang) / voxel_ang
         rotations = rotation_grid(step_deg, template.symmetry)
         whole = ExhaustiveSearch(level, rotations, allowed, distance_vox, max(_LEAST_PEAKS, params.at_most))
         search: Search = whole

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, ParticleSet, TiltSeries, Tomogram
-from napari_tomoflow.core.report import Report, silent
+from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import Stage
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def match(
     tomogram: Tomogram,
     template: DensityMap | None = None,
     *,
+    rivals: tuple[DensityMap, ...] = (),
     series: TiltSeries | None = None,
     alignment: Alignment | None = None,
     ctf: CtfSeries | None = None,
@@ -32,6 +33,8 @@ def match(
         Best weighted by the ramp, which leaves no frequency out, and 8 to 15 Å per voxel.
     template : DensityMap, optional
         In its standard orientation where it is symmetric. The parameter of this name makes it from a file.
+    rivals : tuple of DensityMap
+        Other kinds of particles that may be present. The parameter of this name makes them from files.
     series, alignment : optional
         Of the tomogram: they tell which directions and how much exposure each tilt gave.
     ctf : CtfSeries, optional
@@ -45,8 +48,8 @@ def match(
         Best first. ``score`` is the correlation in standard deviations of that of a template that shows nothing.
         Features: ``species``; ``z``, the same; ``lcc``, the correlation coefficient; ``expected_false``, how many
         false ones are expected with a score as high; ``stand_out``, the share of the score by which a peak
-        stands out of its surroundings. ``quality`` has the threshold, histograms of both templates' peaks, what was
-        left out and, if asked for, which mirror image fits.
+        stands out of its surroundings; ``rival_z``, the highest score of a rival there. ``quality`` has the
+        threshold, histograms of both templates' peaks, what was left out and, if asked for, which mirror image fits.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def match(
        frequencies carry the specificity.
     """
     from napari_tomoflow.core.matching.course import find_particles
+    from napari_tomoflow.core.matching.rivals import Rival, without_rivals
     from napari_tomoflow.core.matching.scene import Scene
 
     if template is None:
@@ -80,7 +84,14 @@ def match(
         )
     sampling, known = _sampling(tomogram, series, alignment, ctf, params)
     scene = Scene.of(tomogram, template, sampling, params)
-    found = find_particles(tomogram, scene, params.species or template.name, params, report)
+    steps = 1 + len(rivals)
+    found = find_particles(tomogram, scene, params.species or template.name, params, part(report, 0, steps))
+    if rivals:
+        searched = [
+            Rival.searched(tomogram, rival, sampling, params, part(report, number, steps))
+            for number, rival in enumerate(rivals, start=1)
+        ]
+        found = without_rivals(found, searched, scene.template.diameter_ang)
     return found.replace(quality={**found.quality, **known})
 
 
