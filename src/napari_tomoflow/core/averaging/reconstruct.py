@@ -131,13 +131,9 @@ def reconstruct_at_poses(
         Particles in each; the result depends on it in the last digits only.
     """
     grid = grid or CubeGrid(source.box_px)
-    cubes = sum_halves(source, grid, weights, report, map_batches, batch)
-    operators = symmetry_operators(symmetry)
-    for cube in cubes:
-        complete_plane(cube)
-    if len(operators) > 1:
-        cubes = [symmetrised(cube, operators, grid) for cube in cubes]
-    return solve(cubes, grid, operators, fsc)
+    sums = sum_halves(source, grid, weights, report, map_batches, batch)
+    cubes = [whole_sum(cube, symmetry, grid) for cube in sums]
+    return solve(cubes, grid, symmetry_operators(symmetry), fsc)
 
 
 def sum_halves(
@@ -168,6 +164,13 @@ def sum_halves(
         cubes[jobs[done][0] - 1] += cube
         report(done + 1, len(jobs), "Averaging")
     return cubes
+
+
+def whole_sum(cube: Reals, symmetry: str, grid: CubeGrid) -> Reals:
+    """Complete a sum of all slices, in place, and add up its symmetric copies."""
+    complete_plane(cube)
+    operators = symmetry_operators(symmetry)
+    return symmetrised(cube, operators, grid) if len(operators) > 1 else cube
 
 
 def complete_plane(cube: Reals) -> None:

@@ -9,7 +9,7 @@ Legend: P particles, n voxels of the box of an iteration, N of the last one.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,9 @@ from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import (
     Reconstruction,
-    complete_plane,
     reconstruct_at_poses,
     solve,
-    symmetrised,
+    whole_sum,
 )
 from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
@@ -167,6 +166,51 @@ def _is_done(state: State, recipe: Recipe) -> bool:
     return settled and same_grid and late[-1]["radius"] - late[0]["radius"] < _GAIN_SHELLS
 
 
+def align_and_sum(
+    source: ImageSource,
+    maps: Sequence[Reals],
+    plan: PosePlan,
+    symmetry: str,
+    weights: Floats,
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+) -> tuple[ParticleSet, list[Reals]]:
+    """Align either half of the particles with a map of its own, and sum them at the poses found.
+
+    Parameters
+    ----------
+    source : ImageSource
+    maps : two float32[n, n, n]
+        Filtered and masked, of the source's box.
+    plan : PosePlan
+    symmetry : str
+    weights : float64[P]
+        How much each particle counts in the sums.
+    report, map_batches
+        See `core.report` and `core.stage`.
+
+    Returns
+    -------
+    particles : ParticleSet
+        Moved and turned, with their scores.
+    cubes : two float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Whole sums over either half, ready for `reconstruct.solve`.
+    """
+    grid, particles = CubeGrid(source.box_px), source.particles
+    first, second = (AlignImages(Reference.of(volume, plan.radii[-1]), plan, grid) for volume in maps)
+    jobs = halves_apart(batches(particles, 2 * BATCH), particles.half)
+    cubes = [np.zeros((*grid.shape, 4), np.float32) for _ in range(2)]
+    found = _Found.empty(len(particles))
+    report(0, len(jobs), "Aligning")
+    align = AlignBatch(source, (first, second), weights)
+    for done, aligned in enumerate(map_batches(align, jobs)):
+        chosen = jobs[done]
+        cubes[int(particles.half[chosen[0]]) - 1] += aligned.cube
+        found.take(chosen, aligned)
+        report(done + 1, len(jobs), "Aligning")
+    return found.applied(particles, source.pixel_ang), [whole_sum(cube, symmetry, grid) for cube in cubes]
+
+
 @dataclass(frozen=True, eq=False)
 class _Course:
     """All that does not change from one iteration to the next."""
@@ -257,19 +301,7 @@ class _Course:
         """Align the particles of a source, and sum either half."""
         plan = self._plan(len(state.history), grid.box_px, state.radius)
         maps = [resized(volume, grid.box_px) for volume in state.maps]
-        first, second = (AlignImages(Reference.of(volume, plan.radii[-1]), plan, grid) for volume in maps)
-        particles = state.particles
-        jobs = halves_apart(batches(particles, 2 * BATCH), particles.half)
-        cubes = [np.zeros((*grid.shape, 4), np.float32) for _ in range(2)]
-        found = _Found.empty(len(particles))
-        report(0, len(jobs), "")
-        align = AlignBatch(source, (first, second), state.weights)
-        for done, aligned in enumerate(self.map_batches(align, jobs)):
-            chosen = jobs[done]
-            cubes[int(particles.half[chosen[0]]) - 1] += aligned.cube
-            found.take(chosen, aligned)
-            report(done + 1, len(jobs), "")
-        return found.applied(particles, source.pixel_ang), [self._whole(cube, grid) for cube in cubes]
+        return align_and_sum(source, maps, plan, self.recipe.symmetry, state.weights, report, self.map_batches)
 
     def _plan(self, number: int, box_px: int, radius: float) -> PosePlan:
         """Plan the search of an iteration."""
@@ -279,12 +311,6 @@ class _Course:
             box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / radius, recipe.reach_ang, recipe.symmetry
         )
         return plan if recipe.everywhere(number) else plan.around(recipe.reach_ang / pixel_ang / 3)
-
-    def _whole(self, cube: Reals, grid: CubeGrid) -> Reals:
-        """Complete sums, and average them over the symmetry."""
-        complete_plane(cube)
-        operators = symmetry_operators(self.recipe.symmetry)
-        return symmetrised(cube, operators, grid) if len(operators) > 1 else cube
 
     @property
     def _start_radius(self) -> float:
