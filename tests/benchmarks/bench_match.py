@@ -1,14 +1,15 @@
 """Measure template matching: its rate, what the transforms alone cost, and the fast search against the exhaustive one.
 
-    python tests/benchmarks/bench_match.py [nx ny nz step_deg]
+    python tests/benchmarks/bench_match.py [--kind proteasome|ribosome] [nx ny nz step_deg]
 
-The volume holds proteasomes (D7) in noise at 10 Å per voxel. CPU seconds of all threads together.
+The volume holds proteasomes (D7) or ribosomes (C1) in noise at 10 Å per voxel. CPU seconds of all threads together.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -20,13 +21,23 @@ from napari_tomoflow.core.matching.atoms import density_of_atoms
 from napari_tomoflow.core.matching.sampling import Wedge
 from napari_tomoflow.core.matching.scene import Scene
 from napari_tomoflow.core.model import ParticleSet, Tomogram
-from napari_tomoflow.core.simulation.molecules import proteasome
+from napari_tomoflow.core.simulation.molecules import Species, proteasome, ribosome
 from napari_tomoflow.core.stages.match import MatchParams, match
 
 FULL = (240, 240, 48, 7.5)
 VOXEL_ANG = 10.0
-_SPACING_VOX = 26
 _NOISE = 1.2
+
+
+class Kind(NamedTuple):
+    """A kind of particle: what it is, its symmetry, and how far apart two are set, voxels."""
+
+    molecule: Callable[[], Species]
+    symmetry: str
+    spacing_vox: int
+
+
+KINDS = {"proteasome": Kind(proteasome, "D7", 26), "ribosome": Kind(ribosome, "C1", 38)}
 
 
 def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -36,14 +47,14 @@ def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, result
 
 
-def scene(nx: int, ny: int, nz: int) -> Tomogram:
-    """Set proteasomes on a loose grid, in random poses, into noise."""
+def scene(nx: int, ny: int, nz: int, kind: Kind) -> Tomogram:
+    """Set molecules on a loose grid, in random poses, into noise."""
     rng = np.random.default_rng(0)
     volume = np.zeros((nz, ny, nx), np.float32)
-    molecule = proteasome()
+    molecule = kind.molecule()
     weights = (molecule.weights / molecule.weights.mean() * 7.0**3 / VOXEL_ANG**3).astype(np.float32)
-    for y in range(_SPACING_VOX // 2, ny - 12, _SPACING_VOX):
-        for x in range(_SPACING_VOX // 2, nx - 12, _SPACING_VOX):
+    for y in range(kind.spacing_vox // 2, ny - kind.spacing_vox // 2 + 1, kind.spacing_vox):
+        for x in range(kind.spacing_vox // 2, nx - kind.spacing_vox // 2 + 1, kind.spacing_vox):
             place = np.array([rng.uniform(nz / 3, 2 * nz / 3), y, x])
             turned = molecule.points_ang_xyz @ Rotation.random(random_state=rng).as_matrix().T
             points = (turned[:, ::-1] / VOXEL_ANG + place).astype(np.float32)
@@ -52,10 +63,11 @@ def scene(nx: int, ny: int, nz: int) -> Tomogram:
     return Tomogram(name="bench", volume=volume, voxel_ang=VOXEL_ANG, contrast="bright")
 
 
-def measure(nx: int, ny: int, nz: int, step_deg: float) -> dict[str, float]:
+def measure(nx: int, ny: int, nz: int, step_deg: float, kind: Kind = KINDS["proteasome"]) -> dict[str, float]:
     """Run everything once."""
-    tomogram, molecule = scene(nx, ny, nz), proteasome()
-    template = density_of_atoms("20S", molecule.points_ang_xyz, molecule.weights, 5.0).replace(symmetry="D7")
+    tomogram, molecule = scene(nx, ny, nz, kind), kind.molecule()
+    density = density_of_atoms(molecule.name, molecule.points_ang_xyz, molecule.weights, 5.0)
+    template = density.replace(symmetry=kind.symmetry)
     params = MatchParams(angular_step_deg=step_deg, wedge_deg=(-90.0, 90.0))
     whole = Scene.of(tomogram, template, Wedge(-90.0, 90.0), params.replace(search="exhaustive"))
     found = {"orientations": float(whole.quality["orientations"]), **_rate(whole)}
@@ -98,6 +110,9 @@ def describe(nx: int, ny: int, nz: int, step_deg: float, found: dict[str, float]
 
 
 if __name__ == "__main__":
-    given = [float(word) for word in sys.argv[1:]] or list(FULL)
-    sizes = (int(given[0]), int(given[1]), int(given[2]), given[3])
-    sys.stdout.write(describe(*sizes, measure(*sizes)) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=KINDS, default="proteasome")
+    parser.add_argument("size", nargs="*", type=float, default=FULL, metavar="nx ny nz step_deg")
+    asked = parser.parse_args()
+    sizes = (*map(int, asked.size[:3]), asked.size[3])
+    sys.stdout.write(describe(*sizes, measure(*sizes, KINDS[asked.kind])) + "\n")

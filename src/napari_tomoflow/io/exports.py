@@ -22,6 +22,7 @@ from napari_tomoflow.io.imod_fid import tracks_of_landmarks, write_fid
 from napari_tomoflow.io.particle_formats import TomogramFrame
 from napari_tomoflow.io.particle_formats.numbering import MAP_SUFFIX
 from napari_tomoflow.io.particle_tables import SPECIES, write_particle_table
+from napari_tomoflow.io.relion_motion import with_names, write_trajectories
 from napari_tomoflow.io.relion_write import relion_row, write_relion_series, write_relion_table
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.star import write_star
@@ -30,6 +31,7 @@ from napari_tomoflow.io.warp import write_warp_xml
 N = TypeVar("N", bound=Noun)
 
 _PARTICLES_STAR = "particles.star"
+_TRAJECTORIES_STAR = "motion.star"
 _THICKNESS_OF_FIELD = 0.25
 _MARGIN_OVER_SPECIMEN = 1.3
 """Thickness of a volume when nobody said one: of the field, and of the specimen; as reconstruct takes them."""
@@ -152,19 +154,29 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
         rows.append(relion_row(series, hand))
         if (tomogram := item.get(Tomogram)) is not None:
             tomograms.append(relion_row(series, hand, tomogram))
-        left_out = ["The bending of the specimen is left out."] if alignment.deformation is not None else []
-        done.add(item.name, [path], left_out)
+        bent = alignment.deformation is not None and item.get(ParticleSet) is None
+        done.add(item.name, [path], ["The bending of the specimen is left out: no particle shows it."] if bent else [])
     tables = {"aligned_tilt_series.star": rows} | ({"tomograms.star": tomograms} if tomograms else {})
     for name, table in tables.items():
         write_relion_table(folder / name, table)
         done.files.append(folder / name)
     if picked := [item for item in items if item.get(ParticleSet) is not None]:
-        _add_table_of_all(done, picked, folder / _PARTICLES_STAR, "relion5")
-    if picked and tomograms:
-        listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": "tomograms.star"}
+        _add_relion_particles(done, picked, folder, bool(tomograms))
+    return done
+
+
+def _add_relion_particles(done: Exported, items: Sequence[ExportItem], folder: Path, has_tomograms: bool) -> None:
+    """Write the particles of all series, their trajectories where a specimen is bent, and the list of these tables."""
+    listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": "tomograms.star"}
+    particles = _add_table_of_all(done, items, folder / _PARTICLES_STAR, "relion5")
+    alignments = {item.name: _in_use(item) for item in items}
+    if any(alignment.deformation is not None for alignment in alignments.values()):
+        write_trajectories(folder / _TRAJECTORIES_STAR, particles, alignments)
+        done.files.append(folder / _TRAJECTORIES_STAR)
+        listed["rlnTomoTrajectoriesFile"] = _TRAJECTORIES_STAR
+    if has_tomograms:
         write_star(folder / "optimisation_set.star", {"optimisation_set": listed})
         done.files.append(folder / "optimisation_set.star")
-    return done
 
 
 def _to_warp(items: Sequence[ExportItem], folder: Path) -> Exported:
@@ -263,15 +275,19 @@ def _add_table(done: Exported, item: ExportItem, path: Path, program: str) -> No
     done.add(item.name, [path] if path not in done.files else [], warnings)
 
 
-def _add_table_of_all(done: Exported, items: Sequence[ExportItem], path: Path, program: str) -> None:
+def _add_table_of_all(done: Exported, items: Sequence[ExportItem], path: Path, program: str) -> ParticleSet:
     """Write the particles of all series into one table, with the list of tomograms that some programs have beside."""
     particles = ParticleSet.joined([_particles(item) for item in items])
     features = {name: column for name, column in particles.features.items() if name != "id_before"}
-    warnings = write_particle_table(path, particles.replace(features=features), frames=_frames(items), program=program)
+    particles = particles.replace(features=features)
+    if program == "relion5":
+        particles = with_names(particles)
+    warnings = write_particle_table(path, particles, frames=_frames(items), program=program)
     beside = path.with_suffix(MAP_SUFFIX)
     for item in items:
         done.add(item.name, [], warnings)
     done.files += [path, *([beside] if beside.exists() else [])]
+    return particles
 
 
 def _particles(item: ExportItem) -> ParticleSet:

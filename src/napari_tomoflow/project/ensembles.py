@@ -50,7 +50,7 @@ def gather_ensemble(
     parts: Parts = {}
     used: dict[str, None] = {}
     for item in named or lineage.items():
-        average = _newest_average(lineage, item, from_job, but_job)
+        average = newest_average(lineage, item, from_job, but_job)
         if average is None and named:
             raise MissingError(f"There is no average of {item} with its particles; run `tomoflow refine` first.")
         shown = [] if average is None else [each for each in series if each in series_shown(average)]
@@ -58,7 +58,7 @@ def gather_ensemble(
             continue
         used |= dict.fromkeys(shown)
         parts[DensityMap, item] = average
-        parts[ParticleSet, item] = _newest_particles(lineage, average, from_job, but_job)
+        parts[ParticleSet, item] = newest_particles(lineage, average, from_job, but_job)
     if not parts:
         raise MissingError(
             f"No average has particles in {', '.join(series)}; run `tomoflow refine` first, or choose other series."
@@ -85,7 +85,7 @@ def _labelled(particles: ParticleSet, species: str) -> ParticleSet:
     return particles.replace(features={**particles.features, SPECIES: np.full(len(particles), species)})
 
 
-def _newest_average(lineage: Lineage, item: str, from_job: int | None, but_job: int | None) -> Result | None:
+def newest_average(lineage: Lineage, item: str, from_job: int | None, but_job: int | None = None) -> Result | None:
     """Find the newest result that holds a map in the frame of its own particles."""
     for result in lineage.holding(DensityMap.__name__, item, from_job):
         if result.job.number != but_job and ParticleSet.__name__ in result.item.outputs:
@@ -93,7 +93,7 @@ def _newest_average(lineage: Lineage, item: str, from_job: int | None, but_job: 
     return None
 
 
-def _newest_particles(lineage: Lineage, average: Result, from_job: int | None, but_job: int | None) -> Result:
+def newest_particles(lineage: Lineage, average: Result, from_job: int | None, but_job: int | None = None) -> Result:
     """Return particles taken further since the average was made, or its own."""
     newest = next(
         (one for one in lineage.holding(ParticleSet.__name__, average.series, from_job) if one.job.number != but_job),

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tomoflow.core.errors import MissingError, ParamError
+from napari_tomoflow.core.model import Noun, ParticleSet
 from napari_tomoflow.project.book import Project, load_noun, missing
 from napari_tomoflow.project.files import plainly
+from napari_tomoflow.project.lineage import Lineage
+from napari_tomoflow.project.particles import particles_in
 
 if TYPE_CHECKING:
     from napari_tomoflow.io.exports import Exported, Exporter, ExportItem
@@ -91,24 +94,32 @@ def _items(
     """Load what the exporter wants of each series."""
     from napari_tomoflow.io.exports import ExportItem
 
-    known = project.series()
+    known, lineage = project.series(), project.lineage()
     for name in series:
         if name not in known:
             raise MissingError(f"There is no series {name} in {project.folder}; choose from {', '.join(known)}.")
     items, left_out = [], []
     for name in dict.fromkeys(series or known):
-        folders = {kind: project.find(kind, name, from_job) for kind in (*exporter.needs, *exporter.takes)}
-        lacking = [kind for kind in exporter.needs if folders[kind] is None]
+        found = {kind: _load(project, lineage, kind, name, from_job) for kind in (*exporter.needs, *exporter.takes)}
+        nouns = {kind: noun for kind, noun in found.items() if noun is not None}
+        lacking = [kind for kind in exporter.needs if kind not in nouns]
         if lacking and series:
             raise MissingError(missing(lacking[0], name, from_job))
         if lacking:
             left_out.append(missing(lacking[0], name, from_job))
             continue
-        nouns = {kind: load_noun(kind, folder) for kind, folder in folders.items() if folder is not None}
         items.append(ExportItem(name, nouns, hand))
     if not items:
         raise MissingError(left_out[0] if left_out else f"{project.folder} holds no series; import one first.")
     return items, left_out
+
+
+def _load(project: Project, lineage: Lineage, kind: type[Noun], series: str, from_job: int | None) -> Noun | None:
+    """Load a noun of a series; of its particles those that averaging has refined go before their picks."""
+    if kind is ParticleSet:
+        return particles_in(project, lineage, series, from_job)
+    folder = project.find(kind, series, from_job)
+    return None if folder is None else load_noun(kind, folder)
 
 
 def _written(exporter: "Exporter", items: Sequence["ExportItem"], target: Path) -> "Exported":

@@ -6,6 +6,7 @@ import pytest
 from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, DensityMap, ParticleSet, Polished
 from napari_tomoflow.project import run
+from napari_tomoflow.project.particles import particles_in
 from napari_tomoflow.project.plan import Request, make_plan
 from napari_tomoflow.project.record import write_record
 from unit.project import fake_stages as fake
@@ -116,3 +117,24 @@ def test_a_lost_part_makes_the_whole_be_done_again(averaged):
     again = run(averaged, fake.SHINE, fake.ShineParams())
     assert (again.number, again.status) == (record.number, "done")
     assert (folder / "A" / "alignment.star").exists()
+
+
+def test_all_particles_of_a_series_are_its_refined_ones_and_what_nobody_has_averaged(averaged):
+    run(averaged, fake.SPOT, fake.SpotParams(species="clot", n=4))
+    held = particles_in(averaged, averaged.lineage(), "A")
+    assert dict(zip(*np.unique(held.features["species"], return_counts=True), strict=True)) == {
+        "blot": 2, "clot": 4, "spot": 3
+    }  # fmt: skip
+    assert set(held.tomogram) == {"A"}
+    assert np.isnan(held.score[held.features["species"] == "clot"]).all()
+    assert (held.score[held.features["species"] == "spot"] == 1.0).all(), "averaging gave them scores"
+
+
+def test_what_is_picked_anew_stands_in_place_of_what_was_refined(averaged):
+    run(averaged, fake.SPOT, fake.SpotParams(species="spot", n=5))
+    held = particles_in(averaged, averaged.lineage(), "A")
+    assert np.sum(held.features["species"] == "spot") == 5
+    assert np.sum(held.features["species"] == "blot") == 2
+    assert particles_in(averaged, averaged.lineage(), "nowhere") is None
+    of_first = particles_in(averaged, averaged.lineage(), "A", from_job=5)
+    assert (of_first.score == 1.0).all()
