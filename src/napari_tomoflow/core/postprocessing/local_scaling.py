@@ -7,6 +7,9 @@ from napari_tomoflow.core.ops.local_fsc import Bands
 
 Reals = NDArray[np.float32]
 
+_ROUNDS = 3
+"""Where amplitudes fall fast within a band, the first round gives its upper end too little."""
+
 _MOST = 1e3
 """Gain beyond which there is nothing in the map to be scaled."""
 
@@ -25,6 +28,12 @@ def scaled_to_model(density: Reals, model: Reals, width_px: float) -> Reals:
     ----------
     Jakobi, Wilmanns and Sachse 2017, doi:10.7554/eLife.27131. Shells of windows are bands here.
     """
+    for _ in range(_ROUNDS):
+        density = _scaled_once(density, model, width_px)
+    return density
+
+
+def _scaled_once(density: Reals, model: Reals, width_px: float) -> Reals:
     bands = Bands((density, model), width_px)
     scaled = np.zeros(density.shape, np.float32)
     for band in bands:
