@@ -53,7 +53,7 @@ def gather_ensemble(
         average = newest_average(lineage, item, from_job, but_job)
         if average is None and named:
             raise MissingError(f"There is no average of {item} with its particles; run `tomoflow refine` first.")
-        shown = [] if average is None else [each for each in series if each in series_shown(average)]
+        shown = [] if average is None else [each for each in series if each in series_shown(average, lineage)]
         if average is None or not shown:
             continue
         used |= dict.fromkeys(shown)

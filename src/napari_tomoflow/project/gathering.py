@@ -10,7 +10,7 @@ from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, DensityMap, ParticleSet, TiltSeries
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.project.book import Project, load_noun, missing
-from napari_tomoflow.project.lineage import Lineage, Result
+from napari_tomoflow.project.lineage import EDIT, Lineage, Result
 from napari_tomoflow.project.record import Reference
 
 _NAME = "average"
@@ -86,7 +86,7 @@ def gather(
     }
     own = _newest(project, lineage, name, species, from_job, but_job)
     if own is not None and all(own.job.number > found.job.number for found in picks.values()):
-        shown = series_shown(own)
+        shown = series_shown(own, lineage)
         particles, used = {name: own}, [each for each in series if each in shown]
     else:
         particles, used = picks, list(picks)
@@ -123,8 +123,12 @@ def named_parts(parts: Parts, given: str) -> dict[str, Reference]:
     }
 
 
-def series_shown(result: Result) -> list[str]:
-    """Return the series that a joined item was made from."""
+def series_shown(result: Result, lineage: Lineage) -> list[str]:
+    """Return the series that a joined item was made from; one edited by hand, from what the edited one was."""
+    if result.job.stage == EDIT:
+        edited = result.inputs[ParticleSet.__name__].job
+        before = next(one for one in lineage.holding(ParticleSet.__name__, result.series) if one.job.number == edited)
+        return series_shown(before, lineage)
     return [item for kind, item in map(parts_of_key, result.inputs) if kind == TiltSeries.__name__]
 
 

@@ -33,7 +33,7 @@ def particles_in(project: Project, lineage: Lineage, series: str, from_job: int 
     sets = []
     for item in lineage.items():
         average = newest_average(lineage, item, from_job)
-        if average is None or series not in series_shown(average):
+        if average is None or series not in series_shown(average, lineage):
             continue
         newest = newest_particles(lineage, average, from_job)
         refined = _load(project, newest)

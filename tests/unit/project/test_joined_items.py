@@ -6,7 +6,7 @@ import pytest
 from napari_tomoflow.core.errors import Cancelled, MissingError, ParamError
 from napari_tomoflow.core.model import Average, DensityMap, ParticleSet
 from napari_tomoflow.io.mrc import write_mrc
-from napari_tomoflow.project import run
+from napari_tomoflow.project import record_edit, run
 from napari_tomoflow.project.plan import Request, make_plan
 from napari_tomoflow.project.services import FolderSteps, batch_pool
 from unit.project import fake_stages as fake
@@ -54,6 +54,18 @@ def test_its_particles_are_taken_further_until_a_series_is_picked_anew(picked):
     run(picked, fake.SPOT, fake.SpotParams(n=4), series=["A"])
     _, jobs = jobs_of(make_plan(picked, Request(fake.JOIN, fake.JoinParams(species="spot", steps_to_do=1))))
     assert (jobs["data.ParticleSet.A"], jobs["data.ParticleSet.B"]) == (6, 4)
+
+
+def test_particles_left_out_by_hand_stay_left_out(picked):
+    run(picked, fake.JOIN, fake.JoinParams(species="spot"))
+    kept = picked.load(ParticleSet, "spot")[np.arange(6) != 1]
+    record_edit(picked, "spot", [kept], note="Left out one.", of_job=5)
+    plan = make_plan(picked, Request(fake.JOIN, fake.JoinParams(species="spot", steps_to_do=1)))
+    assert jobs_of(plan)[1]["data.ParticleSet.spot"] == 6
+    assert jobs_of(plan)[1]["reference"] == 5
+    run(picked, fake.JOIN, fake.JoinParams(species="spot", steps_to_do=1))
+    assert len(picked.load(ParticleSet, "spot")) == 5
+    assert picked.load(ParticleSet, "spot").tomogram.tolist().count("A") == 2
 
 
 def test_each_species_has_its_picks_and_its_average(picked):
