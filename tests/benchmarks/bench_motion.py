@@ -3,8 +3,9 @@
     python tests/benchmarks/bench_motion.py --tilts 41 --frames 8 --size 2048
 
 Frames of 8-bit counts are written to a temporary folder first, a few tilts of them used over and over, so that
-making them does not take longer than aligning them. The ceiling is the time scipy.fft takes for one transform of
-every frame and one back for each half sum, with as many threads; all sums go to disk as a job's do.
+making them does not take longer than aligning them. With more than one patch, local motion is looked for besides.
+The ceiling is the time scipy.fft takes for one transform of every frame and one back for each half sum, with as many
+threads; all sums go to disk as a job's do.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def ceiling_s(tilts: int, frames: int, size_px: int) -> tuple[float, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one case and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, default in (("--tilts", 41), ("--frames", 8), ("--size", 2048)):
+    for option, default in (("--tilts", 41), ("--frames", 8), ("--size", 2048), ("--patches", 1)):
         parser.add_argument(option, type=int, default=default)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         motion(Movies(name="", images=Frames((np.ones((3, 300, 300)),)), tilt_deg=[0.0], pixel_ang=2.0))  # compile
         begun = time.perf_counter(), time.process_time()
         series = motion(
-            movies, MotionParams(gain_orientation="as-is"), silent,
+            movies, MotionParams(gain_orientation="as-is", patches=given.patches), silent,
             lambda part, shape, dtype: allocate_mrc(folder / f"{part}.mrc", shape, dtype),
         )  # fmt: skip
         wall_s, cpu_s = time.perf_counter() - begun[0], time.process_time() - begun[1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.fft
+from scipy.ndimage import map_coordinates
 
 from napari_tomoflow.core.model import Frames, Movies
 from napari_tomoflow.core.ops.fourier import half_frequencies
@@ -36,6 +37,33 @@ def movie(rng, shape_yx=(256, 288), n_frames=8, counts=1.0, contrast=0.3, path=N
     image = specimen(rng, shape_yx, contrast)
     frames = np.stack([rng.poisson(counts * np.maximum(moved(image, step), 0)) for step in path])
     return frames.astype(np.float32), path
+
+
+def bending_movie(rng, shape_yx=(640, 704), n_frames=8, counts=2.0, bend_px=4.0):
+    """Expose a specimen that also bends, by up to `bend_px`: frames, and how far it moved, float64[F, ny, nx, 2] px."""
+    image, path = specimen(rng, shape_yx), drift(rng, n_frames)
+    places = np.stack(np.meshgrid(*(np.arange(n, dtype=float) for n in shape_yx), indexing="ij"), axis=-1)
+    y, x = np.moveaxis(places / shape_yx - 0.5, -1, 0)
+    shapes = np.stack([y, x, y**2 - 1 / 12, y * x, x**2 - 1 / 12], axis=-1)
+    bend = shapes @ (rng.normal(size=(5, 2)) * [[1.0], [1.0], [2.0], [2.0], [2.0]])
+    bend *= bend_px / max(np.linalg.norm(bend, axis=-1).max(), 1e-12)
+    pace = np.exp(-np.arange(n_frames) / 3.0)
+    pace = (pace.mean() - pace) / np.ptp(pace)
+    moves = bend * pace[:, None, None, None] + path[:, None, None]
+    frames = [rng.poisson(counts * np.maximum(_carried(image, places, move), 0)) for move in moves]
+    return np.stack(frames).astype(np.float32), moves
+
+
+def _carried(image_yx, places, move):
+    """Move each point of an image by its own distance."""
+    came_from = places - move
+    for _ in range(3):  # the distance is that of the point where it came from
+        came_from = places - np.stack([_read(move[..., axis], came_from, order=1) for axis in (0, 1)], axis=-1)
+    return _read(image_yx, came_from, order=3)
+
+
+def _read(values_yx, places, order):
+    return map_coordinates(values_yx, np.moveaxis(places, -1, 0), order=order, mode="grid-wrap")
 
 
 def movies(*stacks, gain=None, **given):

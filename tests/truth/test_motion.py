@@ -5,9 +5,10 @@ import pytest
 
 from napari_tomoflow.core.motion import spectra
 from napari_tomoflow.core.motion.gain import ORIENTATIONS
+from napari_tomoflow.core.motion.local import LocalMotion
 from napari_tomoflow.core.stages.motion import MotionParams, motion
 from napari_tomoflow.io.mrc import open_mrc
-from truth.movies import drift, moved, movie, movies, off_px, specimen
+from truth.movies import bending_movie, drift, moved, movie, movies, off_px, specimen
 
 BACK = {
     "as-is": "as-is", "turned-90": "turned-270", "turned-180": "turned-180", "turned-270": "turned-90",
@@ -124,6 +125,49 @@ def test_the_halves_add_up_to_the_sum_and_the_sum_is_sharper_than_the_frames_as_
     best = likeness(sum(moved(frame, path.mean(axis=0) - step) for frame, step in zip(frames, path, strict=True)))
     assert likeness(series.images[0]) > 0.99 * best
     assert likeness(frames.sum(axis=0)) < 0.9 * best
+
+
+SHOWN = np.stack(np.meshgrid(*[(np.arange(5) + 0.5) / 5 - 0.5] * 2, indexing="ij"), axis=-1)
+
+
+def locally_off_px(series, moves_px):
+    """Return by how much the motion found is off at each of 5 × 5 places and each frame, px."""
+    row = series.quality["tilts"][0]
+    local = LocalMotion(np.array(row["local"]["terms_ang"]))
+    n, *size_yx = moves_px.shape[:3]
+    y, x = np.moveaxis(((SHOWN + 0.5) * size_yx).astype(int), -1, 0)
+    found = np.stack([local.at_ang(SHOWN, frame, n) for frame in range(n)])
+    off = (found + np.array(row["shift_ang_yx"])[:, None, None]) / series.pixel_ang - moves_px[:, y, x]
+    return np.linalg.norm(off - off.mean(axis=0), axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_motion_that_bends_the_specimen_is_found_and_taken_out(seed):
+    frames, moves = bending_movie(np.random.default_rng(seed))
+    whole, bent = (motion(movies(frames), MotionParams(patches=patches)) for patches in (1, 4))
+    assert bent.quality["tilts"][0]["local"]["kept"]
+    assert bent.quality["local_tilts"] == 1
+    off = locally_off_px(bent, moves)
+    assert np.sqrt((off**2).mean()) <= 0.25
+    assert off.max() <= 0.5
+    straight, curved = (np.corrcoef(*(np.ravel(half[0]) for half in one.halves))[0, 1] for one in (whole, bent))
+    assert curved > straight
+    assert bent.images[0].mean() == pytest.approx(frames.sum(axis=0).mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_motion_of_whole_frames_alone_is_not_taken_for_bending(seed):
+    frames, _ = bending_movie(np.random.default_rng(seed), bend_px=0.0)
+    whole, looked_at = (motion(movies(frames), MotionParams(patches=patches)) for patches in (1, 4))
+    local = looked_at.quality["tilts"][0]["local"]
+    assert not local["kept"]
+    assert local["motion_ang"] == 0.0
+    np.testing.assert_array_equal(looked_at.images[0], whole.images[0])
+
+
+def test_bending_is_not_looked_for_where_too_few_frames_could_judge_it():
+    frames, _ = bending_movie(np.random.default_rng(0), n_frames=3)
+    assert motion(movies(frames), MotionParams(patches=4)).quality["tilts"][0]["local"] is None
 
 
 def test_movies_whose_transforms_do_not_fit_are_summed_alike(monkeypatch):

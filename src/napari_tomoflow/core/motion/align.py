@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.motion.spectra import Transform, phases
+from napari_tomoflow.core.motion.spectra import Transform, moved_back
 from napari_tomoflow.core.ops.peaks import find_peak
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ def align_frames(groups_rft: Transform, shape_yx: Sequence[int], b_factor_px2: f
     Parameters
     ----------
     groups_rft : complex64[G, ny, nx // 2 + 1]
-        Half transforms of the groups; multiplied by the B factor in place.
+        Half transforms of the groups.
     shape_yx : tuple of int
         Size of the images.
     b_factor_px2 : float
@@ -52,7 +52,7 @@ def align_frames(groups_rft: Transform, shape_yx: Sequence[int], b_factor_px2: f
     for turn in range(_ROUNDS):
         weights = coarse if turn < _COARSE_ROUNDS else fine
         reach = window_px if turn == 0 else min(window_px, _NARROW_PX)
-        found = _offsets(_moved(groups_rft, shift, shape_yx), weights, shape_yx, reach)
+        found = _offsets(moved_back(groups_rft, shift, shape_yx), weights, shape_yx, reach)
         # The others lie 1 / (n - 1) of the way on the other side of the mean.
         step = found * (n - 1) / n
         shift += step - step.mean(axis=0)
@@ -68,15 +68,6 @@ def _weights(shape_yx: Sequence[int], b_factor_px2: float) -> NDArray[np.float32
     weights = np.exp(-b_factor_px2 / 4 * (y**2 + x**2))
     weights[0], weights[:, 0] = 0.0, 0.0
     return np.asarray(weights, np.float32)
-
-
-def _moved(groups_rft: Transform, shift: Floats, shape_yx: Sequence[int]) -> Transform:
-    """Move every group back by its shift."""
-    moved = np.empty_like(groups_rft)
-    for one, group, back in zip(moved, groups_rft, -shift, strict=True):
-        y, x = phases(back, shape_yx)
-        np.multiply(group, y[:, None] * x, out=one)
-    return moved
 
 
 def _offsets(moved: Transform, weights: NDArray[np.float32], shape_yx: Sequence[int], reach_px: float) -> Floats:

@@ -20,6 +20,13 @@ class MotionParams(Params):
         6.0, low=0, high=1000, help="Isolated pixels this many standard deviations off are replaced; 0 keeps them."
     )
     largest_motion_ang: float = param(100.0, unit="Å", low=1, high=1e4, help="Farthest a frame is looked for.")
+    patches: int = param(
+        1,
+        low=1,
+        high=16,
+        help="Patches along either edge whose own motion is looked for, and kept where frames it was not fitted to "
+        "agree better; 1 moves whole frames.",
+    )
     weighting: Literal["none", "dose"] = param(
         "none", help="Whether later frames of a tilt count less for fine detail, by the exposure they have had."
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.kernels.moved import add_moved
 from napari_tomoflow.core.motion.detector import CleanFrames
 from napari_tomoflow.core.ops.fourier import next_fast_size
+from napari_tomoflow.core.ops.resample import sample_affine, spline_transfer
 
 Image = NDArray[np.float32]
 Transform = NDArray[np.complex64]
@@ -17,6 +18,7 @@ _KEPT_BYTES = 1 << 30
 """Transforms of a tilt beyond this are made a second time rather than kept."""
 
 _SMALLEST_PX = 256
+_SPLINE_TAPS = 4
 _FADED = 14.0
 """Wavelengths w with B / w² above this have faded by the B factor and are not needed to align."""
 
@@ -59,7 +61,13 @@ class FrameSpectra:
             cut[frame // group, my - my // 2 :] += spectrum[len(spectrum) - my // 2 :, : mx // 2 + 1]
         return cut
 
-    def summed(self, shift_px_yx: NDArray[np.float64], into: NDArray[np.int64], weights: Image | None) -> Image:
+    def summed(
+        self,
+        shift_px_yx: NDArray[np.float64],
+        into: NDArray[np.int64],
+        weights: Image | None,
+        moves_yx: Sequence[Image] | None = None,
+    ) -> Image:
         """Move frames and sum them.
 
         Parameters
@@ -71,6 +79,8 @@ class FrameSpectra:
             Which sum each frame goes to.
         weights : float32[F, ny, nx // 2 + 1] or None
             Multiplied in.
+        moves_yx : sequence of float32[gy, gx, 2], optional
+            For each frame, how far the specimen had moved besides, at `ops.resample.places_of_moves`, px.
 
         Returns
         -------
@@ -79,7 +89,13 @@ class FrameSpectra:
         sums = np.zeros((int(into.max()) + 1, self.shape_yx[0], self.shape_yx[1] // 2 + 1), np.complex64)
         for frame, shift in enumerate(shift_px_yx):
             spectrum = self[frame] if weights is None else self[frame] * weights[frame]
-            add_moved(sums[into[frame]], spectrum, *phases(-shift, self.shape_yx))
+            if moves_yx is None:
+                add_moved(sums[into[frame]], spectrum, *phases(-shift, self.shape_yx))
+            else:
+                straight = np.zeros_like(spectrum)
+                add_moved(straight, spectrum, *phases(-shift, self.shape_yx))
+                bent = bent_back(straight, self.shape_yx, moves_yx[frame])
+                sums[into[frame]] += scipy.fft.rfft2(bent, workers=-1)
         return np.asarray(scipy.fft.irfft2(sums, s=self.shape_yx, workers=-1, overwrite_x=True), np.float32)
 
 
@@ -88,6 +104,33 @@ def phases(shift_px_yx: NDArray[np.float64], shape_yx: Sequence[int]) -> tuple[T
     y = np.exp(-2j * np.pi * shift_px_yx[0] * scipy.fft.fftfreq(shape_yx[0]))
     x = np.exp(-2j * np.pi * shift_px_yx[1] * scipy.fft.rfftfreq(shape_yx[1]))
     return y.astype(np.complex64), x.astype(np.complex64)
+
+
+def moved_back(groups_rft: Transform, shift_px_yx: NDArray[np.float64], shape_yx: Sequence[int]) -> Transform:
+    """Move each image back by how far its specimen has moved: complex64[G, ny, nx // 2 + 1]."""
+    moved = np.empty_like(groups_rft)
+    for one, group, back in zip(moved, groups_rft, -shift_px_yx, strict=True):
+        y, x = phases(back, shape_yx)
+        np.multiply(group, y[:, None] * x, out=one)
+    return moved
+
+
+def bent_back(spectrum: Transform, shape_yx: tuple[int, int], moves_yx: Image) -> Image:
+    """Take smooth moves out of an image, by cubic splines: float32[ny, nx]; what leaves at one border enters opposite.
+
+    Parameters
+    ----------
+    spectrum : complex64[ny, nx // 2 + 1]
+    shape_yx : tuple of int
+    moves_yx : float32[gy, gx, 2]
+        See `FrameSpectra.summed`.
+    """
+    coefficients = scipy.fft.irfft2(spectrum * spline_transfer(shape_yx), s=shape_yx, workers=-1)
+    margin = int(np.ceil(np.abs(moves_yx).max())) + _SPLINE_TAPS
+    around = np.pad(np.asarray(coefficients, np.float32), margin, mode="wrap")
+    affine = np.array([[1.0, 0.0, margin], [0.0, 1.0, margin]])
+    # The spline is read at p − moves, and the specimen lies at p + what it has moved.
+    return sample_affine(around, affine, shape_yx, -moves_yx)
 
 
 def aligning_shape(shape_yx: Sequence[int], pixel_ang: float, b_factor_ang2: float) -> tuple[int, int]:

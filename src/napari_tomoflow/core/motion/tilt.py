@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.model import Movies
 from napari_tomoflow.core.motion.align import align_frames
 from napari_tomoflow.core.motion.detector import Detector
+from napari_tomoflow.core.motion.groups import FrameGroups
+from napari_tomoflow.core.motion.local import LocalMotion, find_local_motion
 from napari_tomoflow.core.motion.params import MotionParams
-from napari_tomoflow.core.motion.spectra import FrameSpectra, Transform, aligning_shape, phases
+from napari_tomoflow.core.motion.spectra import FrameSpectra, moved_back
 from napari_tomoflow.core.motion.trajectory import smoothed, to_frames, without_spikes
 from napari_tomoflow.core.ops.ctf import critical_exposure_e_ang2
 from napari_tomoflow.core.ops.fsc import resolution_per_px, shell_sums
+from napari_tomoflow.core.ops.resample import places_of_moves
 
 Image = NDArray[np.float32]
 
-_GROUP_E_ANG2 = 0.25
 _SPIKE_ANG = 3.0
+_SHOWN = 5
+"""Places along either edge at which local motion is summed up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class TiltResult:
     agreement_ang : float or None
         Resolution at which the sums of odd and of even frames correlate by 0.143; None where they never
         fall so low, or were never above.
+    local : LocalMotion or None
+        None where it was not looked for.
     sums_yx : float32[2, ny, nx]
         Of the odd frames (the first, the third, ...) and of the even ones.
     """
@@ -45,7 +51,17 @@ class TiltResult:
     spikes: int
     defects: int
     agreement_ang: float | None
+    local: LocalMotion | None
     sums_yx: Image
+
+    def bends_ang(self) -> NDArray[np.float64]:
+        """Return how far the specimen had moved locally, at a grid of places in each frame: float64[F, g, g, 2]."""
+        n = len(self.shift_ang_yx)
+        if self.local is None or not self.local.helps:
+            return np.zeros((n, _SHOWN, _SHOWN, 2))
+        along = (np.arange(_SHOWN) + 0.5) / _SHOWN - 0.5
+        places = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1)
+        return np.stack([self.local.at_ang(places, frame, n) for frame in range(n)])
 
 
 def correct_tilt(
@@ -65,46 +81,44 @@ def correct_tilt(
     clean = detector.correct(frames_fyx, tilt)
     spectra = FrameSpectra(clean)
     n, pixel_ang = len(spectra), movies.pixel_ang
-    group = params.group or _group_of(float(movies.dose_of_tilt_e_ang2[tilt]) / n, n)
-    shape = aligning_shape(spectra.shape_yx, pixel_ang, params.b_factor_ang2)
-    groups = spectra.cropped(shape, group)
-    coarse_ang = np.array([pixel_ang * n / m for n, m in zip(spectra.shape_yx, shape, strict=True)])
-    step_ang = float(coarse_ang.max())
-    reach_px = params.largest_motion_ang / step_ang
-    path, spikes = np.zeros((len(groups), 2)), np.zeros(len(groups), bool)
+    groups = FrameGroups.of(spectra, pixel_ang, float(movies.dose_of_tilt_e_ang2[tilt]), params)
+    path_px, spikes, local = np.zeros((len(groups), 2)), 0, None
     if movies.kept[tilt]:  # what is left out may be dark, and noise leads astray
-        path = align_frames(groups, shape, params.b_factor_ang2 / step_ang**2, reach_px) * coarse_ang
-        path, spikes = without_spikes(path, _SPIKE_ANG)
-        path = smoothed(path) if params.smooth else path
-    agreement = _agreement(groups, path / coarse_ang, shape)
-    shift_ang = to_frames(path - path.mean(axis=0), group, n)
+        path_px, spikes = _path(groups, params)
+        local = find_local_motion(groups, path_px, params.patches)
+    shift_ang = to_frames((path_px - path_px.mean(axis=0)) * groups.pixel_ang_yx, groups.frames_each, n)
     weights = _dose_weights(movies, tilt, n) if params.weighting == "dose" else None
-    sums = spectra.summed(shift_ang / pixel_ang, np.arange(n) % 2, weights)
+    moves = _moves_px(local, spectra.shape_yx, n, pixel_ang) if local is not None and local.helps else None
+    sums = spectra.summed(shift_ang / pixel_ang, np.arange(n) % 2, weights, moves)
     if len(sums) == 1:  # a single frame has no second half
         sums = np.stack([sums[0], np.zeros_like(sums[0])])
-    return TiltResult(
-        shift_ang, int(spikes.sum()), len(clean.defects[0]), None if agreement is None else step_ang / agreement, sums
-    )
+    return TiltResult(shift_ang, spikes, len(clean.defects[0]), _agreement_ang(groups, path_px), local, sums)
 
 
-def _group_of(dose_of_frame_e_ang2: float, n_frames: int) -> int:
-    """Choose how many frames are aligned as one: enough dose in each group, and still a few groups."""
-    if dose_of_frame_e_ang2 <= 0:
-        return 1
-    wanted = int(np.ceil(_GROUP_E_ANG2 / dose_of_frame_e_ang2 - 1e-6))
-    return max(1, min(wanted, n_frames // 4))
+def _path(groups: FrameGroups, params: MotionParams) -> tuple[NDArray[np.float64], int]:
+    """Align whole frames: the path in px of the groups' images, and how many leapt."""
+    reach_px = params.largest_motion_ang / float(groups.pixel_ang_yx.max())
+    path_ang = align_frames(groups.spectra, groups.shape_yx, groups.b_factor_px2, reach_px) * groups.pixel_ang_yx
+    path_ang, spikes = without_spikes(path_ang, _SPIKE_ANG)
+    path_ang = smoothed(path_ang) if params.smooth else path_ang
+    return path_ang / groups.pixel_ang_yx, int(spikes.sum())
 
 
-def _agreement(groups: Transform, path_px: NDArray[np.float64], shape: tuple[int, int]) -> float | None:
-    """Compare the sums of odd and even groups: the frequency, per px, at which they part."""
-    halves = np.zeros((2, *groups.shape[1:]), np.complex64)
-    for number, (group, shift) in enumerate(zip(groups, path_px, strict=True)):
-        y, x = phases(-shift, shape)
-        halves[number % 2] += group * (y[:, None] * x)
+def _agreement_ang(groups: FrameGroups, path_px: NDArray[np.float64]) -> float | None:
+    """Compare the sums of odd and even groups: the resolution at which they part."""
     if len(groups) < 2:
         return None
-    odd, even = scipy.fft.irfft2(halves, s=shape, workers=-1)
-    return resolution_per_px(shell_sums(odd, even))
+    moved = moved_back(groups.spectra, path_px, groups.shape_yx)
+    halves = np.stack([moved[::2].sum(axis=0), moved[1::2].sum(axis=0)])
+    odd, even = scipy.fft.irfft2(halves, s=groups.shape_yx, workers=-1)
+    per_px = resolution_per_px(shell_sums(odd, even))
+    return None if per_px is None else float(groups.pixel_ang_yx.max()) / per_px
+
+
+def _moves_px(local: LocalMotion, shape_yx: tuple[int, int], n_frames: int, pixel_ang: float) -> list[Image]:
+    """Return the local motion in each frame where `FrameSpectra.summed` wants it."""
+    places = (places_of_moves(shape_yx) - np.array(shape_yx) // 2) / shape_yx
+    return [np.asarray(local.at_ang(places, frame, n_frames) / pixel_ang, np.float32) for frame in range(n_frames)]
 
 
 def _dose_weights(movies: Movies, tilt: int, n_frames: int) -> Image:

@@ -61,12 +61,17 @@ def smoothed(shift_px_yx: Floats) -> Floats:
     return np.asarray(vectors @ (share[np.argmin(score)][:, None] * along))
 
 
+def middles_of_groups(group: int, n_frames: int) -> Floats:
+    """Return the frame in the middle of each group of so many: float64[G]; the last group may be smaller."""
+    starts = np.arange(0, n_frames, group)
+    return np.asarray((starts + np.minimum(starts + group, n_frames) - 1) / 2)
+
+
 def to_frames(shift_px_yx: Floats, group: int, n_frames: int) -> Floats:
     """Go from the middles of groups to frames by straight lines that continue beyond the ends: float64[F, 2]."""
     if group == 1 or len(shift_px_yx) == 1:
         return np.array(np.broadcast_to(shift_px_yx, (n_frames, 2)))
-    starts = np.arange(len(shift_px_yx)) * group
-    middles = (starts + np.minimum(starts + group, n_frames) - 1) / 2
+    middles = middles_of_groups(group, n_frames)
     frames = np.arange(n_frames)
     left = np.clip(np.searchsorted(middles, frames, side="right") - 1, 0, len(middles) - 2)
     share = (frames - middles[left]) / (middles[left + 1] - middles[left])

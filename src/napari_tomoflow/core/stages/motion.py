@@ -14,6 +14,7 @@ from napari_tomoflow.core.stage import Allocate, Stage, in_memory
 
 if TYPE_CHECKING:
     from napari_tomoflow.core.motion.detector import Detector
+    from napari_tomoflow.core.motion.local import LocalMotion
     from napari_tomoflow.core.motion.tilt import TiltResult
 
 __all__ = ["MOTION", "MotionParams", "motion"]
@@ -60,7 +61,8 @@ def motion(
     frames are moved in Fourier space: what leaves at one border enters at the other.
 
     Tilts that are left out are summed as they are, and so are those with one frame. Motion that differs
-    over the field is not corrected.
+    over the field is looked for where patches are asked for (`core.motion.local`), and taken out of a tilt where
+    frames that it was not fitted to then agree better.
 
     References
     ----------
@@ -126,7 +128,20 @@ def _row(movies: Movies, tilt: int, result: "TiltResult | None") -> dict[str, An
         "replaced_frames": result.spikes,
         "replaced_pixels": result.defects,
         "halves_agree_ang": result.agreement_ang,
+        "local": None if result.local is None else _local_row(result, result.local),
         "shift_ang_yx": result.shift_ang_yx.tolist(),
+    }
+
+
+def _local_row(result: "TiltResult", local: "LocalMotion") -> dict[str, Any]:
+    """Sum up local motion: whether it was taken out, and how large it is over field and frames."""
+    bends_ang = result.bends_ang()
+    return {
+        "kept": local.helps,
+        "gain_sd": local.gain_sd,
+        "motion_ang": float(np.sqrt((bends_ang**2).sum(axis=-1).mean())),
+        "largest_motion_ang": float(np.linalg.norm(bends_ang, axis=-1).max()),
+        "terms_ang": local.terms_ang.tolist(),
     }
 
 
@@ -149,6 +164,7 @@ def _series(movies: Movies, stacks: list[NDArray[Any]], rows: list[dict[str, Any
         if verdict is None
         else {"orientation": verdict.orientation, "use": verdict.use, "correlation": verdict.correlation},
         "fixed_pattern": detector.pattern,
+        "local_tilts": sum((row.get("local") or {"kept": False})["kept"] for row in rows),
         "warnings": [*warnings, *_doubts(detector)],
         "tilts": rows,
     }
@@ -166,4 +182,4 @@ def _doubts(detector: "Detector") -> list[str]:
     return doubts
 
 
-MOTION = Stage.of(motion, version=1, cites=("10.1038/nmeth.4193", "10.7554/eLife.06980"))
+MOTION = Stage.of(motion, version=2, cites=("10.1038/nmeth.4193", "10.7554/eLife.06980"))

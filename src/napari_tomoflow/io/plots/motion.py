@@ -56,7 +56,7 @@ def _draw_paths(figure: Any, panel: Axes, series: TiltSeries, rows: list[dict[st
 
 
 def _draw_motion(panel: Axes, series: TiltSeries, rows: list[dict[str, Any]]) -> None:
-    """Draw the length of each path, split into the thirds of the exposure."""
+    """Draw the length of each path, split into the thirds of the exposure, and local motion where it was taken out."""
     rows = sorted(rows, key=lambda row: float(row["tilt_deg"]))
     tilts = [row["tilt_deg"] for row in rows]
     width = 0.8 * (np.ptp(tilts) / max(len(tilts) - 1, 1) or 1.0)
@@ -65,6 +65,10 @@ def _draw_motion(panel: Axes, series: TiltSeries, rows: list[dict[str, Any]]) ->
         lengths = np.array([row["motion_of_thirds_ang"][third] for row in rows])
         panel.bar(tilts, lengths, width, base, label=name, color=f"C{third}")
         base += lengths
+    bent = [row for row in rows if (row.get("local") or {}).get("kept")]
+    if bent:
+        largest = [row["local"]["largest_motion_ang"] for row in bent]
+        panel.plot([row["tilt_deg"] for row in bent], largest, "kD", ms=4, label="largest local motion")
     panel.set(title="Length of the path", ylabel="motion, Å")
     panel.legend(fontsize=8)
     panel.grid(alpha=0.3)
