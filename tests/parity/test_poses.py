@@ -76,14 +76,14 @@ def test_slopes_are_the_derivatives_of_what_is_measured():
     cube = (np.exp(-(x**2 + y**2 + z**2) / 60) * np.exp(0.05j * (x + 2 * y - z))).astype(np.complex64)
     sums = np.empty((7, 8))
     arguments = (cube, values[0], power[0], axes[0], places)
-    fast._measure(sums, poses[0, 0], *arguments)
+    fast.measure_pose(sums, poses[0, 0], *arguments)
     for number in range(6):
         step, shifted = np.zeros(6), []
         step[number] = 0.02 if number < 3 else 0.002
         for sign in (1, -1):
             moved, there = np.empty((3, 4)), np.empty((7, 8))
-            fast._move(moved, poses[0, 0], sign * step)
-            fast._measure(there, moved, *arguments)
+            fast.move_pose(moved, poses[0, 0], sign * step)
+            fast.measure_pose(there, moved, *arguments)
             shifted.append(there)
         slope = (shifted[0] - shifted[1]) / (2 * step[number])
         assert slope[6, 7] == pytest.approx(sums[number, 7], rel=0.05, abs=0.02 * np.abs(sums[:6, 7]).max())

@@ -64,13 +64,13 @@ def polish_poses(poses, sums, cube_rft, values, power, axes, places, n_steps):
         pose, best = poses[particle, number], sums[particle, number]
         now, trial, changed = np.empty((7, 8)), np.empty((7, 8)), np.empty((3, 4))
         arguments = (cube_rft, values[particle], power[particle], axes[particle], places)
-        _measure(now, pose, *arguments)
+        measure_pose(now, pose, *arguments)
         damping = 1e-3
         for _ in range(n_steps):
             reach = _step(changed, pose, now, damping, places, axes[particle])
             if reach == 0.0:
                 break
-            _measure(trial, changed, *arguments)
+            measure_pose(trial, changed, *arguments)
             if trial[6, 7] * abs(trial[6, 7]) * now[6, 6] > now[6, 7] * abs(now[6, 7]) * trial[6, 6]:
                 pose[:] = changed
                 now[:] = trial
@@ -85,7 +85,7 @@ def polish_poses(poses, sums, cube_rft, values, power, axes, places, n_steps):
 
 
 @inner
-def _measure(sums, pose, cube_rft, values, power, axes, places):
+def measure_pose(sums, pose, cube_rft, values, power, axes, places):
     """Sum agreement, power and their slopes: rows and columns 0 to 2 turn the map about its axes, 3 to 5 shift it.
 
     ``sums[j, k]``, j ≤ k < 6, is Σ P Re ∂ⱼM* ∂ₖM; ``sums[j, 6]`` is Σ P Re M* ∂ⱼM and ``sums[j, 7]`` Σ Re D* ∂ⱼM;
@@ -202,26 +202,27 @@ def _step(changed, pose, sums, damping, places, axes):
             normal[k, j] = normal[j, k]
     for j in range(6):
         normal[j, j] = normal[j, j] * (1.0 + damping) + 1e-9 * power
-    if not _solve(normal, step):
+    if not solve_positive(normal, step):
         return 0.0
-    reach = math.sqrt(places[len(places) - 1, 0] ** 2 + places[len(places) - 1, 1] ** 2) * _length(axes[0, 0])
-    turn, shift = _length(step[:3]), _TURN * reach * _length(step[3:])
+    reach = math.sqrt(places[len(places) - 1, 0] ** 2 + places[len(places) - 1, 1] ** 2) * length(axes[0, 0])
+    turn, shift = length(step[:3]), _TURN * reach * length(step[3:])
     shorter = min(1.0, _LONGEST_TURN_RAD / max(turn, 1e-12), _LONGEST_PHASE_RAD / max(shift, 1e-12))
     for j in range(6):
         step[j] *= shorter
-    _move(changed, pose, step)
+    move_pose(changed, pose, step)
     return shorter * max(turn * reach, shift)
 
 
 @inner
-def _length(vector):
+def length(vector):
+    """Return the length of a vector of three."""
     return math.sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2])
 
 
 @inner
-def _move(changed, pose, step):
+def move_pose(changed, pose, step):
     """Shift a pose by a step in the frame of the map, then turn it by one about the map's axes."""
-    angle = _length(step[:3])
+    angle = length(step[:3])
     sine = math.sin(angle) / angle if angle > 1e-9 else 1.0
     cosine = (1.0 - math.cos(angle)) / (angle * angle) if angle > 1e-9 else 0.5
     rest = math.cos(angle)
@@ -236,7 +237,7 @@ def _move(changed, pose, step):
 
 
 @inner
-def _solve(matrix, vector):
+def solve_positive(matrix, vector):
     """Solve in place by Cholesky's method; return False where the matrix is not positive definite."""
     n = len(vector)
     for j in range(n):

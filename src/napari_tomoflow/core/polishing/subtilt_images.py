@@ -27,7 +27,7 @@ class Subtilts:
     shift_ang_yx : float64[P, N, 2]
         From where the alignment has the particle to where it is seen.
     weight : float64[P, N]
-        How much it counts; 0 leaves it out.
+        Amplitude of the particle in the image, over what exposure and angle should leave of it; 0 leaves it out.
     score : float64[P, N]
         Agreement with the map; NaN where nobody looked.
     """
@@ -91,7 +91,7 @@ class SubtiltImages:
         back_px = -self.subtilts.shift_ang_yx[here] / images.pixel_ang
         return ParticleImages(
             images_rft=images.images_rft * shift_phases(images.box_px, back_px) * weight,
-            power=images.power * weight,
+            power=images.power * weight**2,
             rotations=self.subtilts.rotations[here],
             visible=images.visible & (weight[..., 0, 0] > 0),
             pixel_ang=images.pixel_ang,

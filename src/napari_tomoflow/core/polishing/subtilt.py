@@ -1,0 +1,281 @@
+"""Refinement of every image of every particle by itself, as EMAN2 does it, in two halves that never see each other.
+
+In rounds, each image is compared with the map of its particle's own half: from the known pose and random ones beside
+it, from coarse to fine (`subtilt_search`). Then both halves are averaged anew from the images where they were found,
+weighed by how well they agree (`subtilt_weights`), and a round counts only if the halves then agree better. All the
+halves share is two numbers: how far images stray.
+
+References
+----------
+Chen et al. 2019, doi:10.1038/s41592-019-0591-8, the subtilt refinement.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.aligning import halves_apart
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.images import Indices, batches
+from napari_tomoflow.core.averaging.recipe import Recipe
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction, reconstruct_at_poses
+from napari_tomoflow.core.averaging.refinement import agreement_radius
+from napari_tomoflow.core.averaging.resizing import resized, shell_filtered
+from napari_tomoflow.core.averaging.samples import places_within
+from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.averaging.series_images import DatasetImages
+from napari_tomoflow.core.model import ParticleSet
+from napari_tomoflow.core.ops.fourier import next_fast_size
+from napari_tomoflow.core.polishing.subtilt_images import SubtiltImages, Subtilts
+from napari_tomoflow.core.polishing.subtilt_search import FoundSubtilts, Spread, SubtiltPlan, search_subtilts
+from napari_tomoflow.core.polishing.subtilt_weights import scores_of, weights_of
+from napari_tomoflow.core.report import Report, part, silent
+from napari_tomoflow.core.stage import MapBatches, in_order
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+SourceAt = Callable[[int, float], DatasetImages]
+"""``source(box_px, pixel_ang)``: the particles' images on a grid."""
+
+BATCH = 16
+"""Particles worked on together: about a second on one core, so that stopping is quick."""
+
+_TURNS = 4
+"""Times the spread is learned anew; it is within a few percent after three."""
+
+_SPARE_SHELLS = 3
+_FULL_SHARE = 0.85
+"""Share of the whole box from which on it is used itself."""
+
+
+@dataclass(frozen=True)
+class SubtiltSettings:
+    """How images are refined by themselves.
+
+    Attributes
+    ----------
+    rounds : int
+        At most; the last one may be without effect.
+    tries : int
+        Poses each image is climbed from.
+    coarse_ang : float
+        Resolution of the first comparison.
+    outlier_sd, least_strength : float
+        See `subtilt_weights.weights_of`.
+    first_spread : Spread
+        How far images are thought to stray before any was looked at.
+    learned_from : int
+        Particles of either half that tell how far they do.
+    seed : int
+    """
+
+    rounds: int = 2
+    tries: int = 6
+    coarse_ang: float = 40.0
+    outlier_sd: float = 2.0
+    least_strength: float = 0.25
+    first_spread: Spread = field(default_factory=lambda: Spread(1.0, 3.0))
+    learned_from: int = 32
+    seed: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedSubtilts:
+    """What refinement of single images came to.
+
+    Attributes
+    ----------
+    subtilts : Subtilts
+        As the alignment has them where nothing better was found.
+    average : Reconstruction or None
+        None where nothing better was found.
+    curve : FscCurve
+    history : tuple of dict
+        What each round came to, in plain numbers.
+    """
+
+    subtilts: Subtilts
+    average: Reconstruction | None
+    curve: FscCurve
+    history: tuple[dict[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, eq=False)
+class SearchBatch:
+    """Refines the images of a batch of particles of one half; fit to be sent to another process.
+
+    Attributes
+    ----------
+    source : DatasetImages
+    references : pair of Reference
+    plan : SubtiltPlan
+    """
+
+    source: DatasetImages
+    references: tuple[Reference, Reference]
+    plan: SubtiltPlan
+
+    def __call__(self, chosen: Indices) -> FoundSubtilts:
+        """Work on some particles of one half and one tomogram."""
+        particles = self.source.particles[chosen]
+        reference = self.references[int(particles.half[0]) - 1]
+        images = self.source.images(chosen)
+        return search_subtilts(images, particles.matrices, particles.ids, reference, self.plan)
+
+
+def refine_subtilts(
+    source: SourceAt,
+    halves: tuple[Reals, Reals],
+    recipe: Recipe,
+    mask: Reals,
+    settings: SubtiltSettings = SubtiltSettings(),
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+) -> RefinedSubtilts:
+    """Refine every image of every particle by itself, and average them, as long as the halves agree better.
+
+    Parameters
+    ----------
+    source : callable
+        Its particles, all of half 1 or 2, lie where averaging left them.
+    halves : pair of float32[N, N, N]
+        Average of either half, unfiltered, of the box of the recipe.
+    recipe : Recipe
+        Box, pixel and symmetry.
+    mask : float32[N, N, N]
+    settings : SubtiltSettings
+    report, map_batches
+        See `core.report` and `core.stage`.
+    """
+    course = _Course(source, recipe, mask, settings, map_batches)
+    whole = course.whole
+    curve = fsc_curve(*halves, recipe.pixel_ang, mask, recipe.seed)
+    best = RefinedSubtilts(Subtilts.of(whole.dataset.alignments, whole.particles), None, curve)
+    spread = settings.first_spread
+    for number in range(settings.rounds):
+        share = part(report, number, settings.rounds)
+        known = halves if best.average is None else best.average.halves
+        subtilts, spread, record = course.searched(known, best.curve, spread, part(share, 0, 2))
+        made = reconstruct_at_poses(
+            SubtiltImages(whole, subtilts), symmetry=recipe.symmetry, report=part(share, 1, 2), map_batches=map_batches
+        )
+        curve = fsc_curve(*made.halves, recipe.pixel_ang, mask, recipe.seed)
+        better = _agreed(curve) > _agreed(best.curve)
+        record |= {"resolution_ang": curve.resolution_ang(), "agreement": round(_agreed(curve), 4), "taken": better}
+        history = (*best.history, record)
+        if not better:
+            report(1, 1, "Refined images")
+            return replace(best, history=history)
+        best = RefinedSubtilts(subtilts, made, curve, history)
+    return best
+
+
+def _agreed(curve: FscCurve) -> float:
+    """Return in how many shells the halves agree, counting parts."""
+    return float(np.clip(curve.corrected[1:], 0.0, 1.0).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """All that does not change from one round to the next."""
+
+    source: SourceAt
+    recipe: Recipe
+    mask: Reals
+    settings: SubtiltSettings
+    map_batches: MapBatches
+
+    @property
+    def whole(self) -> DatasetImages:
+        """Images on the grid of the average."""
+        return self.source(self.recipe.box_px, self.recipe.pixel_ang)
+
+    def searched(
+        self, halves: tuple[Reals, Reals], curve: FscCurve, spread: Spread, report: Report
+    ) -> tuple[Subtilts, Spread, dict[str, Any]]:
+        """Compare all images with the maps of their halves, and weigh them."""
+        radius = min(agreement_radius(curve.corrected), self.recipe.box_px / 2 - 1.0)
+        box_px = self._box_for(radius)
+        source = self.source(box_px, self.recipe.width_ang / box_px)
+        gain = np.clip(curve.corrected, 0.0, 1.0)[: int(radius) + 2]
+        maps = [resized(shell_filtered(half, gain) * self.mask, box_px) for half in halves]
+        search = SearchBatch(
+            source, (Reference.of(maps[0], radius), Reference.of(maps[1], radius)), self._plan(radius, spread)
+        )
+        search = self._learned(search)
+        subtilts, agreement, power = self._all(search, report)
+        particles = source.particles
+        groups = 2 * np.unique(particles.tomogram, return_inverse=True)[1] + particles.half
+        weight = weights_of(agreement, power, groups, self.settings.outlier_sd, self.settings.least_strength)
+        score = scores_of(agreement, power, len(places_within(radius)))
+        record = _record(subtilts, particles, weight, power > 0, search.plan.spread, self.recipe.width_ang / radius)
+        return replace(subtilts, weight=weight, score=score), search.plan.spread, record
+
+    def _box_for(self, radius: float) -> int:
+        """Choose a box that holds a radius."""
+        wanted = next_fast_size(int(np.ceil(2 * (radius + _SPARE_SHELLS))))
+        wanted += wanted % 2
+        return self.recipe.box_px if wanted > _FULL_SHARE * self.recipe.box_px else wanted
+
+    def _plan(self, radius: float, spread: Spread) -> SubtiltPlan:
+        """Go from the coarse comparison to the finest in three steps."""
+        coarse = min(max(self.recipe.width_ang / self.settings.coarse_ang, 4.0), radius)
+        radii = tuple(dict.fromkeys(np.geomspace(coarse, radius, 3).tolist()))
+        return SubtiltPlan(radii, spread, self.settings.tries, self.settings.seed)
+
+    def _learned(self, search: SearchBatch) -> SearchBatch:
+        """Learn from some particles of either half how far images stray."""
+        half = search.source.particles.half
+        few = np.sort(np.concatenate([_spread_out(np.flatnonzero(half == one), self.settings) for one in (1, 2)]))
+        jobs = _jobs(search.source.particles, few)
+        for _ in range(_TURNS):
+            found = list(self.map_batches(search, jobs))
+            count = max(sum(int(one.shown.sum()) for one in found), 1)
+            turn, shift = np.sqrt(np.sum([one.moved for one in found], axis=0) / count)
+            spread = Spread(float(np.rad2deg(turn)), float(shift))
+            search = replace(search, plan=replace(search.plan, spread=spread))
+        return search
+
+    def _all(self, search: SearchBatch, report: Report) -> tuple[Subtilts, Floats, Floats]:
+        """Search the images of all particles."""
+        source = search.source
+        subtilts = Subtilts.of(source.dataset.alignments, source.particles)
+        agreement, power = np.zeros(subtilts.weight.shape), np.zeros(subtilts.weight.shape)
+        jobs = _jobs(source.particles, np.arange(len(source.particles)))
+        report(0, len(jobs), "Comparing images with the average")
+        for done, found in enumerate(self.map_batches(search, jobs)):
+            chosen = jobs[done]
+            here = np.ix_(chosen, source.of_series(str(source.particles.tomogram[chosen[0]])).tilts)
+            subtilts.rotations[here], subtilts.shift_ang_yx[here] = found.rotations, found.shift_ang_yx
+            agreement[here], power[here] = found.agreement, found.power
+            report(done + 1, len(jobs), "Comparing images with the average")
+        return subtilts, agreement, power
+
+
+def _spread_out(mine: Indices, settings: SubtiltSettings) -> Indices:
+    """Take some particles, evenly from all."""
+    return mine[np.unique(np.linspace(0, len(mine) - 1, min(settings.learned_from, len(mine))).astype(np.int64))]
+
+
+def _jobs(particles: ParticleSet, chosen: Indices) -> list[Indices]:
+    """Cut particles into batches of one half and one tomogram."""
+    return halves_apart([chosen[one] for one in batches(particles[chosen], 2 * BATCH)], particles.half)
+
+
+def _record(
+    subtilts: Subtilts, particles: ParticleSet, weight: Floats, shown: NDArray[np.bool_], spread: Spread, finest: float
+) -> dict[str, Any]:
+    """Say in plain numbers what a round found."""
+    moved = np.linalg.norm(subtilts.shift_ang_yx, axis=-1)[shown]
+    return {
+        "compared_to_ang": round(finest, 2),
+        "spread_ang": round(spread.shift_ang, 3),
+        "spread_deg": round(spread.turn_deg, 3),
+        "moved_ang": np.round(np.quantile(moved, [0.25, 0.5, 0.75]), 3).tolist() if len(moved) else [],
+        "images": int(shown.sum()),
+        "counted": int((weight > 0).sum()),
+        "particles": len(particles),
+    }
