@@ -14,7 +14,10 @@ from napari_tomoflow.io.stacks import STACK_SUFFIXES
 from napari_tomoflow.io.volumes import VOLUME_SUFFIXES
 
 PLUGIN = "napari-tomoflow"
-MADE_BY_HAND = ("dock", "alignment_inspector", "ctf_inspector", "tomogram_view", "picker", "gallery")
+MADE_BY_HAND = (
+    "dock", "alignment_inspector", "ctf_inspector", "tomogram_view", "picker", "gallery", "placed_averages",
+    "average_inspector",
+)  # fmt: skip
 """Commands of the widgets that belong to no stage."""
 
 

@@ -20,9 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment, CtfSeries, ParticleSet
+from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, MappedBack, ParticleSet
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
+from napari_tomoflow.gui.average_inspector.inspector import open_average_inspector
 from napari_tomoflow.gui.canvas import attend
 from napari_tomoflow.gui.ctf_inspector.inspector import open_ctf_inspector
 from napari_tomoflow.gui.inspector.inspector import open_inspector
@@ -97,7 +98,7 @@ class TomoflowDock(QWidget):
         self._show_details()
 
     def open_cell(self, series: str, stage: str) -> None:
-        """Open the result of a cell: an alignment or a CTF in its inspector, picks made by hand in the picker."""
+        """Open the result of a cell: an alignment, a CTF or an average in its inspector, picks by hand in the picker."""
         if self.project is None:
             return
         job = self.project.table()[series][stage].job
@@ -107,6 +108,12 @@ class TomoflowDock(QWidget):
                 open_inspector(self.viewer, self.project, series, job)
             elif CtfSeries.__name__ in outputs:
                 open_ctf_inspector(self.viewer, self.project, series, job)
+            elif DensityMap.__name__ in outputs:
+                open_average_inspector(self.viewer, self.project, series, job)
+            elif MappedBack.__name__ in outputs:
+                from napari_tomoflow.gui.map_back.opening import open_map_back  # which looks for this dock
+
+                open_map_back(self.viewer, self.project, series, job)
             elif stage == EDIT and ParticleSet.__name__ in outputs:
                 from napari_tomoflow.gui.picker.opening import open_picker  # which looks for this dock
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Noun, TiltSeries, Tomogram
+from napari_tomoflow.core.model import MappedBack, Noun, TiltSeries, Tomogram
 from napari_tomoflow.gui.display import some_display
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def take_screenshots(folder: Path, pictures: Path) -> Iterator[Path]:
     """Draw every series of a project and yield the files as they are written.
 
     ``slice_<series>.png`` and ``volume_<series>.png`` show the tomogram in 2-D and 3-D,
-    ``tilts_<series>.png`` the tilt images, ``dock.png`` the window with the dock.
+    ``tilts_<series>.png`` the tilt images, ``labels_<series>.png`` and ``placed_<series>.png`` averages mapped back
+    in a slice and in 3-D, ``dock.png`` the window with the dock.
     """
     from napari_tomoflow.core.stages import STAGES
     from napari_tomoflow.gui.window import open_window
@@ -69,13 +70,32 @@ def _pictures_of(viewer: "napari.Viewer", project: "Project", series: str, pictu
         yield _save(viewer, pictures / f"tilts_{series}.png")
     if _show(viewer, project, Tomogram, series):
         yield _save(viewer, pictures / f"slice_{series}.png")
-        viewer.dims.ndisplay = 3
-        viewer.reset_view()
-        viewer.scene.camera.angles = _VIEW_OF_3D_DEG
-        viewer.scene.camera.zoom *= _ROOM_IN_3D
-        yield _save(viewer, pictures / f"volume_{series}.png")
-        viewer.dims.ndisplay = 2
-        viewer.reset_view()
+        yield _save_in_3d(viewer, pictures / f"volume_{series}.png")
+    if project.find(MappedBack, series) is not None:
+        yield from _pictures_of_placed(viewer, project.load(MappedBack, series), pictures)
+
+
+def _pictures_of_placed(viewer: "napari.Viewer", placed: MappedBack, pictures: Path) -> Iterator[Path]:
+    """Draw averages over the slice that is shown, and by themselves in 3-D."""
+    from napari_tomoflow.gui.map_back.scene import PlacedScene
+
+    tomogram = viewer.layers[-1]
+    scene = PlacedScene(viewer, placed)
+    yield _save(viewer, pictures / f"labels_{placed.name}.png")
+    tomogram.visible = False
+    yield _save_in_3d(viewer, pictures / f"placed_{placed.name}.png")
+    scene.close()
+
+
+def _save_in_3d(viewer: "napari.Viewer", path: Path) -> Path:
+    viewer.dims.ndisplay = 3
+    viewer.reset_view()
+    viewer.scene.camera.angles = _VIEW_OF_3D_DEG
+    viewer.scene.camera.zoom *= _ROOM_IN_3D
+    _save(viewer, path)
+    viewer.dims.ndisplay = 2
+    viewer.reset_view()
+    return path
 
 
 def _show(viewer: "napari.Viewer", project: "Project", kind: type[Noun], series: str) -> bool:

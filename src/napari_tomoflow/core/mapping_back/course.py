@@ -13,7 +13,7 @@ from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.kernels.placing import place_copies
 from napari_tomoflow.core.mapping_back.neighbours import find_neighbours
 from napari_tomoflow.core.mapping_back.params import LabelBy, MapBackParams
-from napari_tomoflow.core.mapping_back.references import Reference, reference_of, stacked
+from napari_tomoflow.core.mapping_back.references import Reference, level_of, reference_of, stacked
 from napari_tomoflow.core.mapping_back.statistics import neighbour_quality, radial_quality
 from napari_tomoflow.core.model import Ensemble, MappedBack, Neighbours, ParticleSet, Tomogram
 from napari_tomoflow.core.model.ensemble import SPECIES
@@ -35,7 +35,7 @@ def place_averages(
     species = np.asarray(particles.features[SPECIES]).astype(np.str_)
     maps = {name: ensemble.maps[name] for name in dict.fromkeys(species.tolist())}
     references = {
-        name: reference_of(maps[name], tomogram.voxel_ang, params.level_sd)
+        name: reference_of(maps[name], tomogram.voxel_ang, params.level_sd and level_of(maps[name], params.level_sd))
         for name in watched(list(maps), part(report, 0, 2), "Looking for the surfaces of the averages")
     }
     symmetries = {name: density.symmetry for name, density in maps.items()}

@@ -26,9 +26,9 @@ def radial_distribution(first_ang_zyx: Floats, second_ang_zyx: Floats, edges_ang
 
     Notes
     -----
-    The box is the smallest along z, y and x that would be expected to hold evenly strewn points reaching as far
-    as these, so borders and the thin slab of a tomogram do not count as emptiness. For a box the share of
-    pairs that are a vector r apart is the product of its sides less those of r, over the volume squared.
+    The box, along z, y and x, is the one over which evenly strewn points spread as much as these, so neither the
+    borders nor the thin slab of a tomogram count as emptiness, and a few strays hardly matter. In a box the share
+    of pairs that are a vector r apart is the product of its sides less those of r, over the volume squared.
     """
     from scipy.spatial.distance import cdist, pdist
 
@@ -41,9 +41,8 @@ def radial_distribution(first_ang_zyx: Floats, second_ang_zyx: Floats, edges_ang
 
 
 def _sides(points_ang_zyx: Floats) -> Floats:
-    """Estimate the sides of the box evenly strewn points lie in: a little more than they span."""
-    n = len(points_ang_zyx)
-    return np.asarray(np.ptp(points_ang_zyx, axis=0) * (n + 1) / max(n - 1, 1))
+    """Return the sides of the box over which evenly strewn points spread as much as these."""
+    return np.asarray(np.sqrt(12.0) * points_ang_zyx.std(axis=0))
 
 
 def _share_apart(sides_ang: Floats, edges_ang: Floats) -> Floats:
@@ -54,5 +53,5 @@ def _share_apart(sides_ang: Floats, edges_ang: Floats) -> Floats:
     ways = np.abs(np.stack([height, across * np.sin(turn), across * np.cos(turn)], axis=1))
     middle_ang = (edges_ang[1:] + edges_ang[:-1]) / 2
     left_ang = sides_ang - middle_ang[:, None, None] * ways
-    density = np.prod(np.maximum(left_ang, 0.0) / sides_ang**2, axis=2).mean(axis=1)
+    density = np.prod(np.maximum(left_ang, 0.0) / np.maximum(sides_ang, 1.0) ** 2, axis=2).mean(axis=1)
     return np.asarray(4 / 3 * np.pi * np.diff(edges_ang**3) * density)

@@ -55,7 +55,14 @@ class Reference:
         return float(2.0 * (3.0 * 1000.0 * self.volume_nm3 / (4.0 * np.pi)) ** (1 / 3))
 
 
-def reference_of(density: DensityMap, voxel_ang: float, level_sd: float | None = None) -> Reference:
+def level_of(density: DensityMap, level_sd: float) -> float:
+    """Return the density that many standard deviations of a map above its background, or below if matter is dark."""
+    values = np.asarray(density.volume, np.float32)
+    sign = 1.0 if density.contrast == "bright" else -1.0
+    return float(np.median(values)) + sign * level_sd * float(values.std())
+
+
+def reference_of(density: DensityMap, voxel_ang: float, level: float | None = None) -> Reference:
     """Make a map ready for a tomogram.
 
     Parameters
@@ -63,9 +70,9 @@ def reference_of(density: DensityMap, voxel_ang: float, level_sd: float | None =
     density : DensityMap
     voxel_ang : float
         Of the tomogram.
-    level_sd : float, optional
-        Surface, in standard deviations of the map above its background. By default it lies where Otsu's
-        threshold parts the map within its mask from the background.
+    level : float, optional
+        Surface, in the units of the map. By default it lies where Otsu's threshold parts the map within its mask
+        from the background.
 
     Raises
     ------
@@ -78,19 +85,20 @@ def reference_of(density: DensityMap, voxel_ang: float, level_sd: float | None =
     volume, is_in_map = _on_grid(density, finer_ang)
     background = float(np.median(volume[is_in_map]))
     volume = np.where(is_in_map, volume - np.float32(background), np.float32(0.0))
-    level = _otsu(volume, is_in_map) if level_sd is None else level_sd * float(volume[is_in_map].std())
-    body = _body(volume >= level) if level > 0 else np.zeros(volume.shape, bool)
+    sign = 1.0 if density.contrast == "bright" else -1.0
+    above = _otsu(volume, is_in_map) if level is None else sign * level - background
+    body = _body(volume >= above) if above > 0 else np.zeros(volume.shape, bool)
     if not body.any():
         raise DataError(f"The map {density.name} has no body that stands out; give its surface with level_sd.")
     outside, inside = distance_transform_edt(~body), distance_transform_edt(body)
     depth = np.where(body, inside - 0.5, 0.5 - outside) + _RIM_VOX * _FINER
     # What lies around the body within the rim fades, so that a copy ends without an edge.
     share = np.clip(depth / _FINER, 0.0, 1.0)
-    volumes = np.stack([volume / level * share, depth]).astype(np.float32)
+    volumes = np.stack([volume / above * share, depth]).astype(np.float32)
     return Reference(
         volumes=_cropped(volumes),
         voxel_ang=finer_ang,
-        level=_in_own_units(density, level + background),
+        level=sign * (above + background),
         volume_nm3=float(body.sum()) * (finer_ang / 10.0) ** 3,
         is_cut=bool(np.any(body & ~_eroded(is_in_map))),
     )
@@ -155,6 +163,3 @@ def _cropped(volumes: Reals) -> Reals:
     cut[:, room, room, room] = volumes[:, kept, kept, kept]
     return cut
 
-
-def _in_own_units(density: DensityMap, level: float) -> float:
-    return level if density.contrast == "bright" else -level

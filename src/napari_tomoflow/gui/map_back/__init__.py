@@ -1,0 +1,1 @@
+"""Averages in their tomogram: surfaces to turn and to click on."""
