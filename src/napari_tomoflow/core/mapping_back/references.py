@@ -162,4 +162,3 @@ def _cropped(volumes: Reals) -> Reals:
     kept, room = slice(old, old + length), slice(new, new + length)
     cut[:, room, room, room] = volumes[:, kept, kept, kept]
     return cut
-
