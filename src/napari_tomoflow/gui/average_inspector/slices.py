@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tomoflow.gui.average_inspector.session import Image
 from napari_tomoflow.gui.tilt_plot import BACKGROUND, FOREGROUND
@@ -15,6 +15,7 @@ _AXES = {"x": 2, "y": 1, "z": 0}
 _SHADES = (0.5, 99.8)
 """Percentiles of all planes that are drawn black and white."""
 _CROSS = "#ffd24d90"
+_LEAST_HEIGHT_PX = 260
 
 
 class SlicesView(pg.GraphicsLayoutWidget):
@@ -26,6 +27,7 @@ class SlicesView(pg.GraphicsLayoutWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setBackground(BACKGROUND)
+        self.setMinimumHeight(_LEAST_HEIGHT_PX)
         self.images: dict[str, pg.ImageItem] = {}
         self.crosses: dict[str, tuple[pg.InfiniteLine, pg.InfiniteLine]] = {}
         self._place = (0, 0, 0)
@@ -63,8 +65,6 @@ class SlicesView(pg.GraphicsLayoutWidget):
         self.moved.emit(tuple(place))
 
     def _take_move(self, place: Any) -> None:
-        from qtpy.QtWidgets import QApplication
-
         if QApplication.mouseButtons() & Qt.MouseButton.LeftButton:
             self._take(place, Qt.MouseButton.LeftButton)
 
