@@ -13,8 +13,16 @@ Reals = NDArray[np.float32]
 EDGE_PX = 6.0
 """Width of the soft edge: a narrower one correlates the shells of either half."""
 
+_EDGE_RESOLUTIONS = 2.0
+"""Least width of an edge in resolutions, or shells are correlated that the resolution is read from."""
+
 _MASKED_AT_ANG = 15.0
 _MOST_SHARE = 0.5
+
+
+def edge_px_for(resolution_ang: float, voxel_ang: float) -> float:
+    """Return how wide the soft edge of a mask must be for a resolution to be read under it."""
+    return max(EDGE_PX, _EDGE_RESOLUTIONS * resolution_ang / voxel_ang)
 
 
 def soft_sphere(size: int, radius_px: float, edge_px: float = EDGE_PX) -> Reals:

@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.ops.masks import EDGE_PX, mask_of_map, soft_sphere
+from napari_tomoflow.core.ops.masks import EDGE_PX, edge_px_for, mask_of_map, soft_sphere
 
 Reals = NDArray[np.float32]
-
-_EDGE_RESOLUTIONS = 2.0
-"""Least width of the edge in resolutions: a narrower one correlates shells that the resolution is read from."""
 
 _ROUNDS = 2
 """The resolution under the first mask decides how wide the edge of the second is."""
@@ -47,11 +44,6 @@ class Masked:
             "edge_px": round(self.edge_px, 2),
             "share": round(float(self.mask.mean(dtype=np.float64)), 5),
         }
-
-
-def edge_px_for(resolution_ang: float, voxel_ang: float) -> float:
-    """Return how wide the soft edge of a mask must be for a resolution to be read under it."""
-    return max(EDGE_PX, _EDGE_RESOLUTIONS * resolution_ang / voxel_ang)
 
 
 def given_mask(halves: tuple[Reals, Reals], voxel_ang: float, mask: Reals, seed: int) -> Masked:
@@ -92,14 +84,10 @@ def automatic_mask(
     """
     mean = (halves[0] + halves[1]) / 2
     n = len(mean)
-    edge_px = EDGE_PX
     ball = soft_sphere(n, _BALL_SHARE * n, min(EDGE_PX, (0.5 - _BALL_SHARE) * n))
     masked = Masked(ball, fsc_curve(*halves, voxel_ang, ball, seed), "ball", EDGE_PX)
     for _ in range(_ROUNDS):
-        resolution_ang = masked.curve.resolution_ang()
-        if resolution_ang is None and masked.source == "ball":
-            resolution_ang = 2 * voxel_ang
-        edge_px = edge_px_for(resolution_ang or 2 * voxel_ang, voxel_ang)
+        edge_px = edge_px_for(masked.curve.resolution_ang() or 2 * voxel_ang, voxel_ang)
         try:
             body = mask_of_map(mean, voxel_ang, extend_px=extend_px, edge_px=edge_px, lowpass_ang=lowpass_ang)
         except DataError:

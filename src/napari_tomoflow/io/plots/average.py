@@ -1,5 +1,6 @@
 """Figures of an average: how far its halves agree, what they look like, and how it came about."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import Average
+from napari_tomoflow.core.model.noun import Array
 
 Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
 
-_PLANES = ("xy", "xz", "yz")
+PLANES = ("xy", "xz", "yz")
+THRESHOLDS = (0.143, 0.5)
 _SHADES = (0.5, 99.8)
 """Percentiles of a slice that are drawn black and white."""
 
@@ -23,13 +27,16 @@ def average_figures(average: Average) -> dict[str, Figure]:
     -------
     dict of str to Figure
         ``slices`` through the map and both halves; where the stage left its record also ``fsc``, how far the halves
-        agree, and ``convergence``, how iterations, scores and directions turned out.
+        agree, ``convergence``, how iterations, scores and directions turned out, and ``subsets``, the
+        Rosenthal–Henderson plot.
     """
     figures = {"slices": slices_figure(average)}
     if "fsc" in average.quality:
         figures["fsc"] = fsc_figure(average)
     if "iterations" in average.quality:
         figures["convergence"] = convergence_figure(average)
+    if "subsets" in average.quality:
+        figures["subsets"] = subsets_figure(average.quality["subsets"])
     return figures
 
 
@@ -39,38 +46,49 @@ def slices_figure(average: Average) -> Figure:
     if average.map.halves is not None:
         volumes |= {"half 1": average.map.halves[0], "half 2": average.map.halves[1]}
     figure = Figure(figsize=(8, 2.7 * len(volumes)), layout="constrained")
-    panels = figure.subplots(len(volumes), len(_PLANES), squeeze=False)
+    panels = figure.subplots(len(volumes), 3, squeeze=False)
     for row, (name, volume) in zip(panels, volumes.items(), strict=True):
-        density = np.asarray(volume, np.float32)
-        z, y, x = (length // 2 for length in density.shape)
-        for panel, plane, image in zip(row, _PLANES, (density[z], density[:, y], density[:, :, x]), strict=True):
-            low, high = np.percentile(image, _SHADES)
-            panel.imshow(image, cmap="gray", origin="lower", vmin=low, vmax=high)
-            panel.set(title=f"{name}, {plane}", xticks=[], yticks=[])
+        draw_slices(row, name, volume)
     figure.suptitle(f"{average.map.name}: {len(average.particles)} particles, {average.map.symmetry}")
     return figure
 
 
+def draw_slices(panels: Iterable[Axes], name: str, volume: Array) -> None:
+    """Draw the central slices of a volume into three panels."""
+    for panel, plane, image in zip(panels, PLANES, central_slices(volume), strict=True):
+        low, high = np.percentile(image, _SHADES)
+        panel.imshow(image, cmap="gray", origin="lower", vmin=low, vmax=high)
+        panel.set(title=f"{name}, {plane}", xticks=[], yticks=[])
+
+
+def central_slices(volume: Array) -> tuple[Reals, Reals, Reals]:
+    """Return the slices through the centre that `PLANES` names."""
+    density = np.asarray(volume, np.float32)
+    z, y, x = (length // 2 for length in density.shape)
+    return density[z], density[:, y], density[:, :, x]
+
+
 def fsc_figure(average: Average) -> Figure:
     """Draw the FSC of the halves: as they are, masked, with random phases, and freed of what the mask adds."""
-    curves: dict[str, Any] = average.quality["fsc"]
-    k = np.array(curves["frequency_inv_ang"])
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     panel = figure.subplots()
+    draw_fsc(panel, average.quality["fsc"])
+    found = average.quality.get("resolution_ang")
+    panel.set_title(
+        "No resolution beyond what both halves began with" if found is None else f"Resolution {found:.1f} Å"
+    )
+    return figure
+
+
+def draw_fsc(panel: Axes, curves: Mapping[str, Any]) -> None:
+    """Draw all curves of an FSC, and the thresholds resolutions are read at."""
+    k = np.array(curves["frequency_inv_ang"])
     for name, style in (("unmasked", "C0--"), ("masked", "C1--"), ("randomised", "C3:"), ("corrected", "k-")):
         panel.plot(k, curves[name], style, label=name, lw=1.8 if name == "corrected" else 1.0)
-    for threshold in (0.143, 0.5):
+    for threshold in THRESHOLDS:
         panel.axhline(threshold, color="0.6", lw=0.8)
-    found = average.quality.get("resolution_ang")
-    panel.set(
-        title="No resolution beyond what both halves began with" if found is None else f"Resolution {found:.1f} Å",
-        xlabel="frequency, 1/Å",
-        ylabel="FSC",
-        ylim=(-0.15, 1.05),
-        xlim=(0, k[-1]),
-    )
+    panel.set(xlabel="frequency, 1/Å", ylabel="FSC", ylim=(-0.15, 1.05), xlim=(0, k[-1]))
     panel.legend(fontsize=8)
-    return figure
 
 
 def convergence_figure(average: Average) -> Figure:
@@ -93,6 +111,22 @@ def convergence_figure(average: Average) -> Figure:
     for panel in (resolution, turned):
         panel.grid(alpha=0.3)
         panel.set_xticks(number)
+    return figure
+
+
+def subsets_figure(subsets: Mapping[str, Any]) -> Figure:
+    """Draw 1 / resolution² over the logarithm of the number of particles, whose slope is 2 / B."""
+    counts, found = np.array(subsets["particles"], float), np.array(subsets["resolution_ang"], float)
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    panel = figure.subplots()
+    panel.plot(np.log(counts), 1 / found**2, "o", ms=4)
+    title = "The subsets tell no B factor"
+    if subsets["b_factor_ang2"] is not None:
+        ends = np.log([counts.min(), counts.max()])
+        panel.plot(ends, subsets["intercept"] + 2 / subsets["b_factor_ang2"] * ends, "C3-")
+        title = f"B factor {subsets['b_factor_ang2']:.0f} Å²"
+    panel.set(title=title, xlabel="ln of the number of particles", ylabel="1 / resolution², 1/Å²")
+    panel.grid(alpha=0.3)
     return figure
 
 

@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import FinishedMap
 from napari_tomoflow.core.model.noun import Array
+from napari_tomoflow.io.plots.average import (
+    PLANES,
+    THRESHOLDS,
+    central_slices,
+    draw_fsc,
+    draw_slices,
+    subsets_figure,
+)
 
-Floats = NDArray[np.float64]
-Reals = NDArray[np.float32]
-
-_PLANES = ("xy", "xz", "yz")
-_SHADES = (0.5, 99.8)
-"""Percentiles of a slice that are drawn black and white."""
-
-_THRESHOLDS = (0.143, 0.5)
 _INSIDE = 0.5
+"""Of the mask."""
 
 
 def finished_map_figures(finished: FinishedMap) -> dict[str, Figure]:
@@ -53,15 +53,12 @@ def slices_figure(finished: FinishedMap) -> Figure:
     if finished.local_volume is not None:
         volumes["locally filtered"] = finished.local_volume
     figure = Figure(figsize=(8, 2.7 * len(volumes)), layout="constrained")
-    panels = figure.subplots(len(volumes), len(_PLANES), squeeze=False)
-    outlines = _central(finished.mask)
+    panels = figure.subplots(len(volumes), 3, squeeze=False)
     for row, (name, volume) in zip(panels, volumes.items(), strict=True):
-        for panel, plane, image, outline in zip(row, _PLANES, _central(volume), outlines, strict=True):
-            low, high = np.percentile(image, _SHADES)
-            panel.imshow(image, cmap="gray", origin="lower", vmin=low, vmax=high)
-            if name == "sharpened" and outline.min() < _INSIDE < outline.max():
-                panel.contour(outline, levels=[_INSIDE], colors="C1", linewidths=0.8)
-            panel.set(title=f"{name}, {plane}", xticks=[], yticks=[])
+        draw_slices(row, name, volume)
+    for panel, outline in zip(panels[0], central_slices(finished.mask), strict=True):
+        if outline.min() < _INSIDE < outline.max():
+            panel.contour(outline, levels=[_INSIDE], colors="C1", linewidths=0.8)
     sharpening = finished.quality.get("sharpening", "")
     b_factor = finished.quality.get("b_factor_ang2", 0.0)
     figure.suptitle(f"{finished.name}: {sharpening}" + (f" of {b_factor:.0f} Å²" if b_factor else ""))
@@ -70,27 +67,16 @@ def slices_figure(finished: FinishedMap) -> Figure:
 
 def fsc_figure(quality: Mapping[str, Any]) -> Figure:
     """Draw the FSC of the halves: as they are, masked, with random phases, and freed of what the mask adds."""
-    curves = quality["fsc"]
-    k = np.array(curves["frequency_inv_ang"])
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     panel = figure.subplots()
-    for name, style in (("unmasked", "C0--"), ("masked", "C1--"), ("randomised", "C3:"), ("corrected", "k-")):
-        panel.plot(k, curves[name], style, label=name, lw=1.8 if name == "corrected" else 1.0)
+    draw_fsc(panel, quality["fsc"])
     resolutions = quality["resolution_ang"], quality["resolution_at_half_ang"]
-    for threshold, found in zip(_THRESHOLDS, resolutions, strict=True):
-        panel.axhline(threshold, color="0.6", lw=0.8)
+    for threshold, found in zip(THRESHOLDS, resolutions, strict=True):
         if found is not None:
             panel.plot(1 / found, threshold, "ko", ms=4)
             panel.annotate(f"{found:.2f} Å", (1 / found, threshold), (6, 6), textcoords="offset points", fontsize=9)
     mask = quality["mask"]
-    panel.set(
-        title=f"Mask: {mask['source']}, {100 * mask['share']:.1f} % of the box",
-        xlabel="frequency, 1/Å",
-        ylabel="FSC",
-        ylim=(-0.15, 1.05),
-        xlim=(0, k[-1]),
-    )
-    panel.legend(fontsize=8)
+    panel.set_title(f"Mask: {mask['source']}, {100 * mask['share']:.1f} % of the box")
     return figure
 
 
@@ -129,7 +115,7 @@ def directions_figure(quality: Mapping[str, Any]) -> Figure:
     curves.fill_between(k, low, high, color="C0", alpha=0.3, label="5 to 95 % of directions")
     curves.plot(k, middle, "C0-", label="median")
     curves.plot(k, quality["fsc"]["corrected"], "k--", lw=1, label="all")
-    curves.axhline(_THRESHOLDS[0], color="0.6", lw=0.8)
+    curves.axhline(THRESHOLDS[0], color="0.6", lw=0.8)
     curves.set(title="FSC in cones of 20°", xlabel="frequency, 1/Å", ylabel="FSC", ylim=(-0.2, 1.05), xlim=(0, k[-1]))
     curves.legend(fontsize=8)
     x, y, z = np.array(along["directions_xyz"]).T
@@ -150,7 +136,8 @@ def local_resolution_figure(finished: FinishedMap) -> Figure:
     limits = local["percentile_5_ang"], max(local["percentile_95_ang"], local["percentile_5_ang"] + 0.1)
     values: Array = finished.local_resolution_ang  # type: ignore[assignment]
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
-    for panel, plane, image, within in zip(panels, _PLANES, _central(values), _central(finished.mask), strict=True):
+    slices = central_slices(values), central_slices(finished.mask)
+    for panel, plane, image, within in zip(panels, PLANES, *slices, strict=True):
         shown = panel.imshow(
             np.where(within > _INSIDE, image, np.nan), cmap="turbo", origin="lower", vmin=limits[0], vmax=limits[1]
         )
@@ -167,26 +154,3 @@ def _draw_histogram(panel: Axes, local: Mapping[str, Any], resolution_ang: float
     low, high = local["percentile_5_ang"], local["percentile_95_ang"]
     panel.set(title=f"90 % within {low:.1f} and {high:.1f} Å", xlabel="resolution, Å", ylabel="voxels in the mask")
     panel.legend(fontsize=8)
-
-
-def subsets_figure(subsets: Mapping[str, Any]) -> Figure:
-    """Draw 1 / resolution² over the logarithm of the number of particles, whose slope is 2 / B."""
-    counts, found = np.array(subsets["particles"], float), np.array(subsets["resolution_ang"], float)
-    figure = Figure(figsize=(6, 4.5), layout="constrained")
-    panel = figure.subplots()
-    panel.plot(np.log(counts), 1 / found**2, "o", ms=4)
-    title = "The subsets tell no B factor"
-    if subsets["b_factor_ang2"] is not None:
-        ends = np.log([counts.min(), counts.max()])
-        panel.plot(ends, subsets["intercept"] + 2 / subsets["b_factor_ang2"] * ends, "C3-")
-        title = f"B factor {subsets['b_factor_ang2']:.0f} Å²"
-    panel.set(title=title, xlabel="ln of the number of particles", ylabel="1 / resolution², 1/Å²")
-    panel.grid(alpha=0.3)
-    return figure
-
-
-def _central(volume: Array) -> tuple[Reals, Reals, Reals]:
-    """Return the slices through the centre that `_PLANES` names."""
-    density = np.asarray(volume, np.float32)
-    z, y, x = (length // 2 for length in density.shape)
-    return density[z], density[:, y], density[:, :, x]
