@@ -34,6 +34,7 @@ SMALL = {
     "match": {"angular_step_deg": 30.0, "min_distance_nm": 4.0, "search": "exhaustive"},
     "initial-model": {"diameter_ang": 120.0, "iterations": 10, "starts": 1, "lots": 2},
     "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1"},
+    "polish": {"diameter_ang": 120.0, "rounds": 1, "folds": 2},
     "classify": {"diameter_ang": 120.0, "iterations": 5, "repeats": 2},
     "extract": {"content": "both", "diameter_ang": 80.0, "box_px": 16},
 }
@@ -125,9 +126,7 @@ def inputs_of(stage):
         ctfs={"TS": nouns[CtfSeries]()},
     )
     nouns[Ensemble] = lambda: Ensemble(**_of_one_species(nouns[Dataset]()), maps={"ball": nouns[DensityMap]()})
-    return {
-        name: (nouns[given.kind](),) if given.many else nouns[given.kind]() for name, given in stage.inputs.items()
-    }
+    return {name: (nouns[given.kind](),) if given.many else nouns[given.kind]() for name, given in stage.inputs.items()}
 
 
 __all__ = ["STAGES", "inputs_of", "params_of"]

@@ -23,7 +23,7 @@ def average_of(
     """
     particles, counted = refined.particles, refined.weights > 0
     features = {**particles.features, "counted": counted.astype(np.int64)}
-    counts, edges = np.histogram(particles.score, _SCORE_BINS)
+    counts, edges = np.histogram(particles.score[np.isfinite(particles.score)], _SCORE_BINS)
     quality: dict[str, Any] = {
         **refined.curve.record(),
         "resolution_ang": refined.resolution_ang,

@@ -11,6 +11,7 @@ from napari_tomoflow.core.stages.map_back import MAP_BACK
 from napari_tomoflow.core.stages.match import MATCH
 from napari_tomoflow.core.stages.motion import MOTION
 from napari_tomoflow.core.stages.pick import PICK
+from napari_tomoflow.core.stages.polish import POLISH
 from napari_tomoflow.core.stages.postprocess import POSTPROCESS
 from napari_tomoflow.core.stages.reconstruct import RECONSTRUCT
 from napari_tomoflow.core.stages.refine import REFINE
@@ -28,6 +29,7 @@ STAGES: tuple[Stage, ...] = (
     EXTRACT,
     INITIAL_MODEL,
     REFINE,
+    POLISH,
     POSTPROCESS,
     CLASSIFY,
     MAP_BACK,

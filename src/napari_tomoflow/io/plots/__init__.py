@@ -12,6 +12,7 @@ from napari_tomoflow.core.model import (
     MappedBack,
     Noun,
     ParticleSet,
+    Polished,
     TiltSeries,
     Tomogram,
 )
@@ -31,10 +32,11 @@ DRAWN: tuple[type[Noun], ...] = (
     Classes,
     FinishedMap,
     MappedBack,
+    Polished,
 )
 """Nouns of which there are figures."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, FinishedMap, MappedBack)
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, FinishedMap, MappedBack, Polished)
 """Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
@@ -69,6 +71,10 @@ def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram 
         from napari_tomoflow.io.plots.map_back import map_back_figures
 
         return map_back_figures(noun)
+    if isinstance(noun, Polished):
+        from napari_tomoflow.io.plots.polish import polish_figures
+
+        return polish_figures(noun)
     if series is None:
         return {}
     if isinstance(noun, Alignment):

@@ -1,0 +1,355 @@
+"""Regularised refinement: all particles of a series, of all species, tell together how its geometry is off.
+
+A round compares every image of every particle with the average of its half once (`correlation`), finds the geometry
+that makes the images likeliest from what that left (`choice`), refines poses at it, and averages anew. It is kept
+only if the halves agree better than before; the first that is not ends the course.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_tomoflow.core.averaging.aligning import PosePlan
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.recipe import Recipe
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction, solve, sum_halves, whole_sum
+from napari_tomoflow.core.averaging.refinement import agreement_radius, align_and_sum
+from napari_tomoflow.core.averaging.resizing import resized, shell_filtered
+from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.averaging.series_images import DatasetImages
+from napari_tomoflow.core.averaging.sources import RawSources
+from napari_tomoflow.core.model import Alignment, Dataset, ParticleSet
+from napari_tomoflow.core.ops.ctf import DoseModel
+from napari_tomoflow.core.ops.fourier import fourier_crop
+from napari_tomoflow.core.ops.so3 import angular_distance_deg, symmetry_operators
+from napari_tomoflow.core.polishing.choice import Chosen, choose
+from napari_tomoflow.core.polishing.correlation import AgreementMaps, Window, agreement_maps, references_of
+from napari_tomoflow.core.polishing.fit import Sight
+from napari_tomoflow.core.polishing.geometry import SeriesGeometry, Term
+from napari_tomoflow.core.report import Report, part, silent
+from napari_tomoflow.core.stage import MapBatches, in_order
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+_LEAST_RADIUS = 4.0
+"""Frequency, in steps of the box, that any comparison reaches to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Species:
+    """One kind of particle, and how it is averaged.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    mask : float32[n, n, n]
+        Of the recipe's box.
+    weights : float64[P]
+        How much each particle counts in the average.
+    """
+
+    recipe: Recipe
+    mask: Reals
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the refinement goes.
+
+    Attributes
+    ----------
+    rounds : int
+        At most.
+    reach_ang : float
+        How far images may lie from where they are thought to be.
+    folds : int
+        How many tenths of the particles are left out in turn.
+    poses : bool
+        Whether particles are turned, too.
+    dose_weighting : {"grant-grigorieff", "b-factor", "none"}
+    seed : int
+    """
+
+    rounds: int = 3
+    reach_ang: float = 30.0
+    folds: int = 4
+    poses: bool = True
+    dose_weighting: DoseModel = "grant-grigorieff"
+    seed: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged:
+    """The average of a species, at full size or as fine as needed.
+
+    Attributes
+    ----------
+    cubes : two float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Whole sums over either half.
+    grid : CubeGrid
+    result : Reconstruction
+    curve : FscCurve
+    """
+
+    cubes: Sequence[Reals]
+    grid: CubeGrid
+    result: Reconstruction
+    curve: FscCurve
+
+    @classmethod
+    def of(cls, cubes: Sequence[Reals], grid: CubeGrid, species: Species, seed: int) -> "Averaged":
+        """Solve sums, and compare the halves."""
+        recipe = species.recipe
+        mask = np.clip(fourier_crop(species.mask, (grid.box_px,) * 3), 0.0, 1.0)
+        operators = symmetry_operators(recipe.symmetry)
+        raw = solve(cubes, grid, operators)
+        curve = fsc_curve(*raw.halves, recipe.width_ang / grid.box_px, mask, seed)
+        return cls(cubes, grid, solve(cubes, grid, operators, np.clip(curve.corrected, 0.0, 1.0)), curve)
+
+    @property
+    def radius(self) -> float:
+        """How far the halves agree, in steps of the box."""
+        return float(np.clip(agreement_radius(self.curve.corrected), _LEAST_RADIUS, self.grid.box_px / 2 - 1))
+
+    def filtered(self, mask: Reals) -> list[Reals]:
+        """Return what particles of either half are compared with."""
+        agreed = np.clip(self.curve.corrected, 0.0, 1.0)[: int(self.radius) + 2]
+        soft = np.clip(fourier_crop(mask, (self.grid.box_px,) * 3), 0.0, 1.0)
+        return [shell_filtered(half, agreed) * soft for half in self.result.halves]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """How far the refinement came.
+
+    Attributes
+    ----------
+    particles : mapping of str to ParticleSet
+        Of each species.
+    alignments : mapping of str to Alignment
+    averages : mapping of str to Averaged
+    before : mapping of str to FscCurve
+        How far the halves agreed at first.
+    history : tuple of dict
+        What each round came to, in plain numbers; the first is what there was before.
+    """
+
+    particles: Mapping[str, ParticleSet]
+    alignments: Mapping[str, Alignment]
+    averages: Mapping[str, Averaged]
+    before: Mapping[str, FscCurve]
+    history: tuple[dict[str, Any], ...] = ()
+
+
+def refine_together(
+    dataset: Dataset,
+    species: Mapping[str, Species],
+    particles: Mapping[str, ParticleSet],
+    settings: Settings = Settings(),
+    report: Report = silent,
+    map_batches: MapBatches = in_order,
+) -> State:
+    """Refine the geometry of all series by the particles of all species.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The series with what is known of them.
+    species : mapping of str to Species
+    particles : mapping of str to ParticleSet
+        Of each species; all belong to half 1 or 2.
+    settings : Settings
+    report, map_batches
+        See `core.report` and `core.stage`.
+    """
+    course = _Course(dataset, species, settings, map_batches)
+    parts = settings.rounds + 2
+    state = course.begun(particles, part(report, 0, parts))
+    for number in range(settings.rounds):
+        after = course.advanced(state, part(report, number + 1, parts))
+        if not _is_better(after, state):
+            state = replace(state, history=(*state.history, {**after.history[-1], "kept": False}))
+            break
+        state = after
+    ended = course.ended(state, part(report, parts - 1, parts))
+    report(1, 1, "Polished")
+    return ended
+
+
+def _is_better(after: State, before: State) -> bool:
+    """Tell whether the halves agree better over all species, in the shells that both states have."""
+    gain = 0.0
+    for name, one in after.averages.items():
+        curves = one.curve.corrected, before.averages[name].curve.corrected
+        now, then = (np.clip(curve[: min(map(len, curves))], 0.0, 1.0).sum() for curve in curves)
+        gain += float(now - then)
+    return gain > 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """All that does not change from one round to the next."""
+
+    dataset: Dataset
+    species: Mapping[str, Species]
+    settings: Settings
+    map_batches: MapBatches
+
+    def begun(self, particles: Mapping[str, ParticleSet], report: Report) -> State:
+        """Average everything as it is."""
+        state = State(particles, self.dataset.alignments, {}, {})
+        averages = {}
+        for number, (name, one) in enumerate(self.species.items()):
+            averages[name] = self._summed(state, name, one.recipe.box_px, part(report, number, len(self.species)))
+        first = {"resolution_ang": _resolutions(averages), "kept": True}
+        before = {name: one.curve for name, one in averages.items()}
+        return replace(state, averages=averages, before=before, history=(first,))
+
+    def advanced(self, state: State, report: Report) -> State:
+        """Go through a round; where it finds nothing, averages stay as they are."""
+        found, series = self._geometry(state, part(report, 0, 2))
+        averages, particles, changes = {}, {}, {}
+        for number, name in enumerate(self.species):
+            if found is state:
+                particles[name], averages[name] = state.particles[name], state.averages[name]
+            else:
+                inner = part(part(report, 1, 2), number, len(self.species))
+                particles[name], averages[name] = self._averaged(state, found, name, inner)
+            changes[name] = _changes(state.particles[name], particles[name], self.species[name].recipe.symmetry)
+        record = {"series": series, "species": changes, "resolution_ang": _resolutions(averages), "kept": True}
+        return replace(found, particles=particles, averages=averages, history=(*state.history, record))
+
+    def ended(self, state: State, report: Report) -> State:
+        """Average at full size where the last round did not."""
+        averages = {}
+        for number, (name, one) in enumerate(state.averages.items()):
+            box_px, inner = self.species[name].recipe.box_px, part(report, number, len(self.species))
+            averages[name] = one if one.grid.box_px == box_px else self._summed(state, name, box_px, inner)
+        return replace(state, averages=averages)
+
+    def _source(self, state: State, name: str, box_px: int) -> DatasetImages:
+        """Return the images of a species on a grid, cut out where it is known to be."""
+        recipe = self.species[name].recipe
+        data = self.dataset.replace(particles=state.particles[name], alignments=state.alignments)
+        sources = RawSources(data, recipe.diameter_ang / 2, self.settings.dose_weighting)
+        return sources(box_px, recipe.width_ang / box_px)
+
+    def _summed(self, state: State, name: str, box_px: int, report: Report) -> Averaged:
+        """Average a species where it is."""
+        one, grid = self.species[name], CubeGrid(box_px)
+        sums = sum_halves(self._source(state, name, box_px), grid, one.weights, report, self.map_batches)
+        cubes = [whole_sum(cube, one.recipe.symmetry, grid) for cube in sums]
+        return Averaged.of(cubes, grid, one, self.settings.seed)
+
+    def _averaged(self, state: State, found: State, name: str, report: Report) -> tuple[ParticleSet, Averaged]:
+        """Average a species at the geometry found, and refine its poses first if wanted."""
+        one, known = self.species[name], state.averages[name]
+        recipe = one.recipe
+        box_px = recipe.box_for(known.radius)
+        if not self.settings.poses:
+            return found.particles[name], self._summed(found, name, box_px, report)
+        pixel_ang, reach_ang = recipe.width_ang / box_px, recipe.reach_ang
+        plan = PosePlan.of(
+            box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / known.radius, reach_ang, recipe.symmetry
+        ).around(reach_ang / pixel_ang)
+        maps = [resized(volume, box_px) for volume in known.filtered(one.mask)]
+        source = self._source(found, name, box_px)
+        turned, cubes = align_and_sum(source, maps, plan, recipe.symmetry, one.weights, report, self.map_batches)
+        return turned, Averaged.of(cubes, CubeGrid(box_px), one, self.settings.seed)
+
+    def _geometry(self, state: State, report: Report) -> tuple[State, dict[str, Any]]:
+        """Find the geometry of every series, and say what was found; the state itself where that is nothing."""
+        alignments, record = dict(state.alignments), {}
+        centers = {name: one.centers_ang_zyx.copy() for name, one in state.particles.items()}
+        compared = {name: self._comparison(state, name) for name in self.species}
+        names = list(dict.fromkeys(each for one in state.particles.values() for each in one.tomogram.tolist()))
+        is_new = False
+        for number, series in enumerate(names):
+            mine = {name: np.flatnonzero(one.tomogram == series) for name, one in state.particles.items()}
+            mine = {name: numbers for name, numbers in mine.items() if len(numbers)}
+            geometry, chosen = self._of_series(state, series, mine, compared, part(report, number, len(names)))
+            record[series] = {"parts": chosen.record, **_sizes(geometry, chosen.terms)}
+            is_new |= bool(chosen.terms)
+            alignments[series], moved = geometry.refined(chosen.terms)
+            ends = np.cumsum([len(numbers) for numbers in mine.values()])[:-1]
+            for (name, numbers), some in zip(mine.items(), np.split(moved, ends), strict=True):
+                centers[name][numbers] = some
+        if not is_new:
+            return state, record
+        particles = {name: one.replace(centers_ang_zyx=centers[name]) for name, one in state.particles.items()}
+        return replace(state, particles=particles, alignments=alignments), record
+
+    def _of_series(
+        self,
+        state: State,
+        series: str,
+        mine: Mapping[str, Indices],
+        compared: "Mapping[str, _Comparison]",
+        report: Report,
+    ) -> tuple[SeriesGeometry, Chosen]:
+        """Find the geometry of one series by some particles of each species."""
+        steps = len(mine) + 1
+        maps = [compared[name](numbers, part(report, step, steps)) for step, (name, numbers) in enumerate(mine.items())]
+        geometry = SeriesGeometry(
+            series=self.dataset.series[series],
+            alignment=state.alignments[series],
+            tilts=compared[next(iter(mine))].source.of_series(series).tilts,
+            centers_ang_zyx=np.concatenate([state.particles[one].centers_ang_zyx[at] for one, at in mine.items()]),
+        )
+        settings, last = self.settings, part(report, steps - 1, steps)
+        return geometry, choose(Sight.of(maps), geometry, settings.folds, settings.seed, last)
+
+    def _comparison(self, state: State, name: str) -> "_Comparison":
+        """Prepare to compare a species with its average."""
+        one, known = self.species[name], state.averages[name]
+        box_px = one.recipe.box_for(known.radius)
+        halves = [resized(volume, box_px) for volume in known.filtered(one.mask)]
+        return _Comparison(
+            source=self._source(state, name, box_px),
+            references=references_of(halves, known.radius),
+            window=Window(one.recipe.width_ang, known.radius, self.settings.reach_ang),
+            map_batches=self.map_batches,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """A species ready to be compared with its average."""
+
+    source: DatasetImages
+    references: tuple[Reference, Reference]
+    window: Window
+    map_batches: MapBatches
+
+    def __call__(self, mine: Indices, report: Report) -> AgreementMaps:
+        """Compare some particles of one series."""
+        return agreement_maps(self.source, mine, self.references, self.window, report, self.map_batches)
+
+
+def _resolutions(averages: Mapping[str, Averaged]) -> dict[str, float | None]:
+    return {name: one.curve.resolution_ang() for name, one in averages.items()}
+
+
+def _changes(before: ParticleSet, after: ParticleSet, symmetry: str) -> dict[str, list[float]]:
+    """Say how far particles were turned and moved, in quartiles."""
+    turned_deg = angular_distance_deg(before.matrices, after.matrices, symmetry)
+    moved_ang = np.linalg.norm(after.centers_ang_zyx - before.centers_ang_zyx, axis=1)
+    values = {"angular_change_deg": turned_deg, "shift_change_ang": moved_ang, "score": after.score}
+    return {name: [round(float(q), 4) for q in np.percentile(column, (25, 50, 75))] for name, column in values.items()}
+
+
+def _sizes(geometry: SeriesGeometry, terms: Sequence[Term]) -> dict[str, Any]:
+    """Say how large what was found is: RMS of the bending, and of the shift of each tilt."""
+    bending = geometry.bending_ang(terms)
+    shifts = next((one.strength * one.values for one in terms if one.part == "shifts"), np.zeros((1, 2)))
+    return {
+        "bending_rms_ang": round(float(np.sqrt(np.mean(np.sum(bending**2, axis=1)))), 3),
+        "shift_rms_ang": round(float(np.sqrt(np.mean(np.sum(shifts**2, axis=1)))), 3),
+    }
