@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from integration.command_line import PROGRAM, make_stack, tomoflow
 from napari_tomoflow.cli.demo_data import ta_film_stack
 from napari_tomoflow.cli.main import main
 from napari_tomoflow.core.stages import STAGES
+from napari_tomoflow.io.particles import read_particles
 from napari_tomoflow.io.stacks import open_stack
 from napari_tomoflow.io.tilts import read_tilts
 
@@ -93,13 +95,24 @@ def test_the_measured_film_becomes_a_stack_with_its_angles(shared_data, tmp_path
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_pictures(tmp_path):
-    environment = {**os.environ, "TOMOFLOW_TEST_DATA": str(tmp_path / "none")}
-    done = tomoflow("demo", tmp_path / "demo", "--no-window", env=environment)
+@pytest.mark.timeout(1800)
+def test_the_demo_ends_with_an_average_mapped_back_and_pictures(tmp_path):
+    done = tomoflow("demo", tmp_path / "demo", "--no-window")
     assert done.returncode == 0, done.stderr
     pictures = {path.stem for path in (tmp_path / "demo" / "screenshots").glob("*.png")}
-    assert {"slice_ribosomes", "volume_ribosomes", "tilts_ribosomes"} <= pictures
+    assert {"slice_ribosomes", "volume_ribosomes", "tilts_ribosomes", "labels_cell_1", "placed_cell_1"} <= pictures
     assert str(tmp_path / "demo" / "screenshots") in done.stderr
+    resolution_ang = float(re.search(r"ribosomes has a resolution of ([\d.]+) Å", done.stderr)[1])
+    assert 12.0 < resolution_ang < 40.0
+    # Averages lie where ribosomes were put, but for the shift of the frame that alignment leaves open.
+    project = tmp_path / "demo" / "project"
+    (placed,) = project.glob("jobs/*-map-back/cell_1/placed.star")
+    truth = read_particles(next(project.glob("jobs/*-simulate/cell_1/truth/particles.star")))
+    ribosomes = truth.centers_ang_zyx[truth.features["species"] == "ribosome"]
+    found = read_particles(placed).centers_ang_zyx
+    shift = np.median([ribosomes[np.argmin(np.linalg.norm(ribosomes - one, axis=1))] - one for one in found], axis=0)
+    away_ang = [np.linalg.norm(ribosomes - one - shift, axis=1).min() for one in found]
+    assert np.mean(np.array(away_ang) < 30.0) > 0.8
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What the demo works on: the sample series of the checkout and, where they lie beside it, two measured ones."""
+"""What the demo works on: the sample series, a cell simulated on the spot and, beside the checkout, measured series."""
 
 import os
 from collections.abc import Iterator
@@ -15,6 +15,24 @@ _CHECKOUT = Path(napari_tomoflow.__file__).parents[2]
 _DATA_VARIABLE = "TOMOFLOW_TEST_DATA"
 _TA_PIXEL_ANG = 1.0
 """Nominal: the files of the Ta film do not say their pixel size."""
+
+SPECIES, DIAMETER_ANG = "ribosome", 300.0
+"""What the demo averages."""
+
+_TEMPLATE_VOXEL_ANG = 13.5
+_CELL: dict[str, Any] = {
+    "size_px": 320,
+    "pixel_ang": 6.0,
+    "n_tilts": 31,
+    "thickness_nm": 100.0,
+    "n_ribosomes": 60,
+    "n_proteasomes": 10,
+    "n_vesicles": 0,
+    "defocus_um": 3.0,
+    "shift_px": 8.0,
+    "axis_deg": 85.3,
+}
+"""Small enough for a minute of work at each stage, with pixels fine enough to average in."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,25 @@ def sample_example() -> Example:
     for stack in sorted(folder.glob("*.mrc")):
         return Example(stack.stem, stack)
     raise MissingError(f"There is no sample series in {folder}; run the demo from a checkout of the project.")
+
+
+def cells(count: int) -> list[dict[str, Any]]:
+    """Return what `simulate` is asked for to make some series of ribosomes, each another field of the same kind."""
+    return [{"name": f"cell_{number}", "seed": 4 + number, **_CELL} for number in range(1, count + 1)]
+
+
+def template_file(work_folder: Path) -> Path:
+    """Write what the ribosomes are looked for with: where a person would take the map of a related one."""
+    from napari_tomoflow.core.matching.atoms import density_of_atoms
+    from napari_tomoflow.core.simulation.molecules import ribosome
+    from napari_tomoflow.io.mrc import write_mrc
+
+    molecule = ribosome()
+    density = density_of_atoms(SPECIES, molecule.points_ang_xyz, molecule.weights, _TEMPLATE_VOXEL_ANG)
+    path = work_folder / f"{SPECIES}_template.mrc"
+    work_folder.mkdir(parents=True, exist_ok=True)
+    write_mrc(path, density.volume, density.voxel_ang)
+    return path
 
 
 def measured_examples(work_folder: Path) -> Iterator[Example]:
