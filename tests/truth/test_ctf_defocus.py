@@ -140,15 +140,34 @@ def test_a_phase_shift_that_cannot_be_known_is_not_to_be_trusted():
     assert any("phase shift" in warning and "do not trust it" in warning for warning in found.quality["warnings"])
 
 
-def test_a_series_that_shows_gold_and_hardly_any_rings_is_not_to_be_trusted(shared_data):
+def test_defocus_and_hand_of_a_series_of_another_simulator_with_gold_are_found(shared_data):
+    # No tilt shows rings of its own; the defocus of the tilts scatters by 0.067 µm.
     truth = json.loads(shared_data("sim_fiducial_A/truth/truth.json").read_text())["tilts"]
     with mrcfile.open(shared_data("sim_fiducial_A/tilt_series.mrc")) as file:
         images = np.array(file.data)
     tilt_deg = np.array([one["true_tilt"] for one in truth])
     series = TiltSeries(name="gold", images=images, tilt_deg=tilt_deg, pixel_ang=5.0, axis_deg=-5.0)
     found = ctf(series)
+    error_ang = found.defocus_ang - 1e4 * np.array([one["defocus_um"] for one in truth])
+    assert np.median(np.abs(error_ang)) <= 600
+    assert abs(error_ang.mean()) <= 600
+    assert found.hand == 1
+    assert found.quality["hand_by"] == "rings and gold"
+    assert any("suit the sum of all" in warning for warning in found.quality["warnings"])
+    turned = ctf(series.replace(axis_deg=175.0))
+    assert turned.hand == -1
+
+
+def test_a_series_without_rings_enough_is_not_to_be_trusted(shared_data):
+    # 10 Å pixels, 5 µm: between 60 and 23 Å lies hardly more than one ring, and all tilts together do not show it.
+    tilt_deg = np.loadtxt(shared_data("sim_cell_C/tilt_series.rawtlt"))
+    with mrcfile.open(shared_data("sim_cell_C/tilt_series.mrc")) as file:
+        images = np.array(file.data)
+    found = ctf(TiltSeries(name="cell", images=images, tilt_deg=tilt_deg, pixel_ang=10.0, axis_deg=-87.0))
     assert found.hand == 0
-    assert any("form of gold" in warning and "do not trust" in warning for warning in found.quality["warnings"])
+    assert any(
+        "No tilt shows rings" in warning and "not to be trusted" in warning for warning in found.quality["warnings"]
+    )
 
 
 @pytest.mark.slow

@@ -47,6 +47,13 @@ def test_nothing_outside_the_disks_changes_and_the_image_given_stays():
     assert not np.array_equal(filled[~outside], image[~outside])
 
 
+def test_without_a_generator_a_filled_disk_is_the_plane_of_what_surrounds_it():
+    y, x = np.indices((240, 260))
+    slope = 5.0 + 0.02 * x - 0.03 * y
+    image = np.where(disks(CENTRES, RADIUS_PX - 1), -40.0, slope).astype(np.float32)
+    np.testing.assert_allclose(fill_disks(image, CENTRES, RADIUS_PX, None), slope, atol=1e-3)
+
+
 def test_disks_beside_the_image_are_passed_over_and_crowded_ones_filled():
     image = textured(shape=(40, 40))
     far = fill_disks(image, [[-30.0, 5.0], [90.0, 90.0]], RADIUS_PX, np.random.default_rng(1))

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.ctf.curves import curve_of
+from napari_tomoflow.core.ctf.fringes import GoldFringes
 from napari_tomoflow.core.ctf.hand import HandVerdict, judge_hand, likelier_sign
-from napari_tomoflow.core.ctf.joint import JointFit, Settled
+from napari_tomoflow.core.ctf.joint import SURE_GAIN, JointFit, Settled
 from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.phase import PhaseFit, find_phase
 from napari_tomoflow.core.ctf.plate import search_plate
-from napari_tomoflow.core.ctf.search import Start, search
+from napari_tomoflow.core.ctf.search import Start, low_tilts, search, search_together
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.report import Report, part, watched
@@ -53,6 +54,8 @@ class Course:
     hand : HandVerdict
     phase : PhaseFit or None
         None where the phase shift was fixed.
+    together : bool
+        No tilt shows rings of its own: all have the defocus that suits their sum.
     """
 
     settled: Settled
@@ -61,6 +64,7 @@ class Course:
     astigmatism_sd_ang: float
     hand: HandVerdict
     phase: PhaseFit | None
+    together: bool
 
 
 def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, report: Report) -> Course:
@@ -75,11 +79,12 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
     report : Report
     """
     begin = part(report, 0, 2)
+    gold = GoldFringes.fit(measured, params) if params.phase == "fixed" else None
     if params.phase == "fit":
         start, rival = search_plate(measured, params, begin)
         fit, settled = _begin(measured, start, params)
     else:
-        fit, settled = _best_begun(measured, params, begin)
+        fit, settled = _best_begun(measured, params, gold, begin)
     sign = declared_hand if params.hand == "declared" else likelier_sign(fit, settled)
     settled = fit.settle(settled.model.replace(gradient=float(sign)))
     refine = partial(_refine, fit)
@@ -88,15 +93,20 @@ def fit_series(measured: SeriesSpectra, params: CtfParams, declared_hand: int, r
     if params.phase == "fit":
         settled, phase = find_phase(fit, settled, refine, rival, part(last, 1, 3))
     last(2, 3, "Deciding the hand")
-    hand = judge_hand(fit, settled)
+    hand = judge_hand(fit, settled, measured, gold)
     known = 1.0 / np.sqrt(fit.defocus_sd_ang**-2.0 / _TEMPER + settled.expected_sd_ang**-2.0)
     astigmatism_sd_ang = float(np.sqrt(_SHARED_TEMPER * np.mean(fit.shared_sd(settled.model)[2:4] ** 2)))
     last(1, 1, "Fitted")
-    return Course(settled, fit.heights, known, astigmatism_sd_ang, hand, phase)
+    return Course(settled, fit.heights, known, astigmatism_sd_ang, hand, phase, fit.together)
 
 
-def _best_begun(measured: SeriesSpectra, params: CtfParams, report: Report) -> tuple[JointFit, Settled]:
-    """Settle the low tilts from every likely start, and go on with the likeliest unless another reaches farther."""
+def _best_begun(
+    measured: SeriesSpectra, params: CtfParams, gold: GoldFringes | None, report: Report
+) -> tuple[JointFit, Settled]:
+    """Settle the low tilts from every likely start, and go on with the likeliest unless another reaches farther.
+
+    Where most of them show no rings of their own, settle all tilts together.
+    """
     best, best_reach = None, -np.inf
     for start in watched(search(measured, params, part(report, 0, 2)), part(report, 1, 2), "Fitting the low tilts"):
         fit, settled = _begin(measured, start, params)
@@ -105,15 +115,20 @@ def _best_begun(measured: SeriesSpectra, params: CtfParams, report: Report) -> t
             best, best_reach = (fit, settled), reach
     if best is None:
         raise DataError("No defocus could be tried; widen defocus_min_um to defocus_max_um.")
-    return best
+    if np.median(best[1].gain[low_tilts(measured)]) > SURE_GAIN:
+        return best
+    common = search_together(measured, params, gold)
+    return best if common is None else _begin(measured, common, params, together=True)
 
 
-def _begin(measured: SeriesSpectra, start: Start, params: CtfParams) -> tuple[JointFit, Settled]:
+def _begin(
+    measured: SeriesSpectra, start: Start, params: CtfParams, together: bool = False
+) -> tuple[JointFit, Settled]:
     """Settle the low tilts, whose tiles all have nearly one defocus, and predict the others."""
-    fit, low = JointFit(measured, start, params), _low(measured)
+    fit = JointFit(measured, start, params, together)
     model = fit.start
     for _ in range(_EARLY_ROUNDS):
-        fit.refresh(model, low)
+        fit.refresh(model, _low(measured) | together)
         settled = fit.settle(model, _OUTWARD_DEG)
         model = settled.model
     return fit, settled
@@ -148,5 +163,7 @@ def _low(measured: SeriesSpectra) -> NDArray[np.bool_]:
 
 def _anchors(fit: JointFit) -> NDArray[np.bool_]:
     sd_ang = fit.defocus_sd_ang
+    if fit.together:
+        return np.ones(len(sd_ang), bool)
     best = np.sort(sd_ang)[min(_FEWEST_ANCHORS, len(sd_ang)) - 1]
     return np.asarray(sd_ang <= max(_ANCHOR_SD_ANG, float(best)))

@@ -59,10 +59,13 @@ class JointFit:
     measured : SeriesSpectra
     start : Start
     params : CtfParams
+    together : bool
+        Give all tilts one defocus, and let them share nothing else: their rings show only in the sum.
     """
 
-    def __init__(self, measured: SeriesSpectra, start: Start, params: CtfParams) -> None:
+    def __init__(self, measured: SeriesSpectra, start: Start, params: CtfParams, together: bool = False) -> None:
         self._measured = measured
+        self.together = together
         self._params = params
         centre_ang, change_ang = start.defocus_ang, 2e4 * params.max_change_um
         lowest_ang = max(0.0, centre_ang - change_ang)
@@ -90,6 +93,8 @@ class JointFit:
         profiles = self._profiles(model)
         phases = self._measured.geometry.over_time(model.phase_rad)
         likelihoods = [one.log_likelihood(float(phase)) for one, phase in zip(profiles, phases, strict=True)]
+        if self.together:
+            return self._one_defocus(model, profiles[0].defocus_ang, np.array(likelihoods))
         near = np.abs(self._measured.tilt_deg) <= max(within_deg, float(np.abs(self._measured.tilt_deg).min()))
         alone = [peak(one.defocus_ang, value) for one, value in zip(profiles, likelihoods, strict=True)]
         gain = np.array([height for _, height in alone])
@@ -111,6 +116,19 @@ class JointFit:
         return Settled(
             model.replace(defocus_ang=defocus_ang), np.array(own), mean, np.sqrt(variance), float(np.sum(heights))
         )
+
+    def _one_defocus(self, model: CtfModel, defocus_ang: Floats, likelihoods: Floats) -> Settled:
+        """Find the best defocus of all tilts; how far each is from it nothing tells."""
+        best_ang, total = peak(defocus_ang, likelihoods.sum(axis=0))
+        own = np.array([np.interp(best_ang, defocus_ang, one) for one in likelihoods])
+        everywhere = np.full(len(own), best_ang)
+        spread = np.full(len(own), self._stray_ang)
+        return Settled(model.replace(defocus_ang=everywhere), own, everywhere, spread, total)
+
+    @property
+    def _stray_ang(self) -> float:
+        """How far a tilt may be from what its neighbours let expect."""
+        return 0.5e4 * self._params.max_change_um
 
     def evidence(self, settled: Settled) -> float:
         """Return the log-likelihood of all tilts, that of the heights under which they settled included.
@@ -149,7 +167,7 @@ class JointFit:
 
     def _log_prior(self, defocus_ang: Floats, mean_ang: float, variance_ang2: float) -> Floats:
         """Return the log of a normal distribution with wide tails, relative to its peak."""
-        stray_ang2 = (0.5e4 * self._params.max_change_um) ** 2
+        stray_ang2 = self._stray_ang**2
         squared = (defocus_ang - mean_ang) ** 2
         near = np.exp(-0.5 * squared / variance_ang2)
         far = np.sqrt(min(variance_ang2 / stray_ang2, 1.0)) * np.exp(-0.5 * squared / stray_ang2)
@@ -165,6 +183,7 @@ class JointFit:
         normal, right = self._normal_equations(model)
         params = self._params
         free = np.array([params.max_slope_deg > 0 and model.gradient != 0] * 2 + [params.astigmatism] * 4)
+        free &= not self.together
         step = np.zeros(6)
         step[free] = np.linalg.solve(normal[np.ix_(free, free)], right[free]) if free.any() else 0.0
         return step

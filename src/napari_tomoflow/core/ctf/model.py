@@ -70,12 +70,15 @@ class Geometry:
         """Return the depth of the specimen's plane under every tile: float64[N, T]."""
         if self.alignment is None:
             return np.zeros((len(self.time), len(self.centres_ang_yx)))
-        rotations = self.alignment.rotations
-        on_plane = rotations[:, :, :2] + rotations[:, :, 2:] * np.asarray(slope_xy)
-        # Depth as a function of (u, v): what takes (x, y) of the plane to depth, after what takes it to (u, v).
-        gradients = np.einsum("ni,nij->nj", on_plane[:, 2], np.linalg.inv(on_plane[:, :2]))
         from_centre_yx = self.centres_ang_yx - self.alignment.shift_ang_yx[:, None]
-        return np.asarray(np.einsum("nj,ntj->nt", gradients, from_centre_yx[..., ::-1]))
+        return np.asarray(np.einsum("nj,ntj->nt", _gradients(self.alignment, slope_xy), from_centre_yx[..., ::-1]))
+
+    def depth_at(self, slope_xy: Floats, tilt: NDArray[np.int64], position_ang_yx: Floats) -> Floats:
+        """Return the depth of the specimen's plane under places given by tilt and position: float64[B]."""
+        if self.alignment is None:
+            return np.zeros(len(tilt))
+        from_centre_yx = position_ang_yx - self.alignment.shift_ang_yx[tilt]
+        return np.asarray((_gradients(self.alignment, slope_xy)[tilt] * from_centre_yx[:, ::-1]).sum(axis=1))
 
     def offsets_ang(self, model: CtfModel) -> Floats:
         """Return what each tile and sector adds to the defocus of its tilt: float64[N, T, A]."""
@@ -92,3 +95,12 @@ class Geometry:
         """Spread parameters given by mean and change over the tilts: [2, ...] to [..., N]."""
         mean, change = np.asarray(mean_and_change, np.float64)
         return np.asarray(mean[..., None] + change[..., None] * self.time)
+
+
+def _gradients(alignment: Alignment, slope_xy: Floats) -> Floats:
+    """Return how the depth of the specimen's plane changes with (u, v) in each tilt: float64[N, 2]."""
+    rotations = alignment.rotations
+    on_plane = rotations[:, :, :2] + rotations[:, :, 2:] * np.asarray(slope_xy)
+    # What takes (x, y) of the plane to depth, after what takes it to (u, v).
+    gradients: Floats = np.einsum("ni,nij->nj", on_plane[:, 2], np.linalg.inv(on_plane[:, :2]))
+    return gradients

@@ -14,7 +14,7 @@ from napari_tomoflow.core.ctf.heights import RingHeights
 from napari_tomoflow.core.ctf.joint import peak
 from napari_tomoflow.core.ctf.model import CtfModel
 from napari_tomoflow.core.ctf.params import CtfParams
-from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
+from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra, image_and_gold
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries
 from napari_tomoflow.core.ops.ctf import gamma_2d_rad, gamma_per_defocus, gamma_rad
@@ -69,7 +69,7 @@ class OneTilt:
         """
         if alignment is None and series.axis_deg is not None:
             alignment = Alignment.nominal(series)
-        image_yx = series.image(tilt)
+        image_yx, _ = image_and_gold(series, tilt)
         alone = TiltSeries(
             name=f"{series.name}, tilt {tilt}",
             images=image_yx[None],

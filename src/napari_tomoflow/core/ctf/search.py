@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
+from napari_tomoflow.core.ctf.fringes import GoldFringes
 from napari_tomoflow.core.ctf.likelihood import Profile, RingTable
 from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
@@ -24,6 +25,9 @@ _AGREE_ANG = 2000.0
 
 _RIVAL, _APART_ANG, _MOST_STARTS = 0.6, 2000.0, 3
 """In each band as many starts are tried, if their gain is this near the best and they are this far apart."""
+
+TOGETHER_GAIN = 8.0
+"""Log-likelihood by which one defocus of all tilts must beat no rings to be believed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +48,9 @@ def low_tilts(measured: SeriesSpectra) -> NDArray[np.int64]:
 def search(measured: SeriesSpectra, params: CtfParams, report: Report) -> list[Start]:
     """Try every defocus with the phase shift that is given; a few likely starts."""
     low, phase_rad = low_tilts(measured), float(np.deg2rad(params.phase_deg))
-    k = measured.plan.k_inv_ang
     kept: list[Start] = []
-    for done, (fine_ang, coarse_ang) in enumerate(_BANDS_ANG):
+    for done, heights in enumerate(_bands(measured.plan.k_inv_ang)):
         report(done, len(_BANDS_ANG), "Looking for the defocus")
-        heights = np.exp(-((k * fine_ang) ** 2)) * (1.0 - np.exp(-((k * coarse_ang) ** 6)) if coarse_ang else 1.0)
         profiles = [_whole_image(measured, int(tilt), heights, params) for tilt in low]
         defocus_ang = profiles[0].defocus_ang
         gain = _agreement(profiles, phase_rad)
@@ -56,6 +58,34 @@ def search(measured: SeriesSpectra, params: CtfParams, report: Report) -> list[S
         kept = _distinct(kept, [(float(gain[i]), Start(float(defocus_ang[i]), phase_rad)) for i in peaks])
     report(1, 1, "Looking for the defocus")
     return kept
+
+
+def search_together(measured: SeriesSpectra, params: CtfParams, gold: GoldFringes | None) -> Start | None:
+    """Look for one defocus of all tilts, whose rings show only in the sum; gold, where there is some, has a say.
+
+    None where even the sum shows nothing, and there is no gold.
+    """
+    phase_rad = float(np.deg2rad(params.phase_deg))
+    turn = np.exp(2j * phase_rad)
+    best, start = -np.inf if gold else TOGETHER_GAIN, None
+    for heights in _bands(measured.plan.k_inv_ang):
+        profiles = [_whole_image(measured, tilt, heights, params) for tilt in range(len(measured.tilts))]
+        defocus_ang = profiles[0].defocus_ang
+        rings = np.sum([(turn * one.rings).real for one in profiles], axis=0)
+        power = np.sum([one.power + (turn**2 * one.beat).real for one in profiles], axis=0)
+        gain = np.maximum(rings, 0.0) ** 2 / np.maximum(power, 1e-3 * power.max() + 1e-12)
+        gain = gain + gold.log_prior(defocus_ang) if gold else gain
+        if gain.max() > best:
+            best, start = float(gain.max()), Start(float(defocus_ang[gain.argmax()]), phase_rad)
+    return start
+
+
+def _bands(k_inv_ang: Floats) -> list[Floats]:
+    """Return the heights to try, each float64[K]."""
+    return [
+        np.exp(-((k_inv_ang * fine_ang) ** 2)) * (1.0 - np.exp(-((k_inv_ang * coarse_ang) ** 6)) if coarse_ang else 1.0)
+        for fine_ang, coarse_ang in _BANDS_ANG
+    ]
 
 
 def _distinct(kept: list[Start], found: list[tuple[float, Start]]) -> list[Start]:

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.ctf.gold import BeadProfiles, find_beads, without_beads
 from napari_tomoflow.core.ctf.model import Geometry
 from napari_tomoflow.core.ctf.params import CtfParams
 from napari_tomoflow.core.ctf.spectra import SmoothPart, Spectra, TilePower, tile_power
@@ -34,6 +35,8 @@ class SeriesSpectra:
     smooth : SmoothPart
     geometry : Geometry
     optics : Optics
+    beads : BeadProfiles
+        Gold, which the spectra are without.
     empty : tuple of int
         Tilts whose images hold nothing.
     """
@@ -45,6 +48,7 @@ class SeriesSpectra:
     smooth: SmoothPart
     geometry: Geometry
     optics: Optics
+    beads: BeadProfiles
     empty: tuple[int, ...]
 
     @classmethod
@@ -63,34 +67,47 @@ class SeriesSpectra:
             )
         kept = np.flatnonzero(series.kept if alignment is None else series.kept & alignment.kept)
         plan = plan_tiles(series, params)
-        found = {
-            int(tilt): tile_power(series.image(tilt), plan)
-            for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}")
-        }
-        powers = {tilt: one for tilt, one in found.items() if one is not None}
+        powers: list[TilePower] = []
+        beads: list[BeadProfiles] = []
+        tilts: list[int] = []
+        for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}"):
+            image_yx, profiles = image_and_gold(series, tilt, len(tilts))
+            power = tile_power(image_yx, plan)
+            if power is not None:
+                tilts, powers, beads = [*tilts, tilt], [*powers, power], [*beads, profiles]
         if not powers:
             raise DataError(f"{series.name}: none of its {len(kept)} images in use holds anything; check the stack.")
-        tilts = np.array(list(powers), np.int64)
+        used = np.array(tilts, np.int64)
         if params.phase == "fit":
-            plan, smooth, spectra = _one_background(list(powers.values()), plan)
+            plan, smooth, spectra = _one_background(powers, plan)
         else:
-            smooth, spectra = _own_backgrounds(list(powers.values()), plan)
+            smooth, spectra = _own_backgrounds(powers, plan)
         return cls(
-            tilts=tilts,
-            tilt_deg=(series.tilt_deg if alignment is None else alignment.tilt_deg)[tilts],
+            tilts=used,
+            tilt_deg=(series.tilt_deg if alignment is None else alignment.tilt_deg)[used],
             spectra=spectra,
             plan=plan,
             smooth=smooth,
             geometry=Geometry(
-                alignment=None if alignment is None else alignment.rigid_part(tilts),
+                alignment=None if alignment is None else alignment.rigid_part(used),
                 centres_ang_yx=plan.centres_ang_yx,
-                time=_time(series.order[tilts]),
+                time=_time(series.order[used]),
                 cos2=plan.cos2,
                 sin2=plan.sin2,
             ),
             optics=series.optics,
-            empty=tuple(sorted(set(found) - set(powers))),
+            beads=BeadProfiles.joined(beads),
+            empty=tuple(int(tilt) for tilt in np.setdiff1d(kept, used)),
         )
+
+
+def image_and_gold(series: TiltSeries, tilt: int, place: int = 0) -> tuple[NDArray[np.float32], BeadProfiles]:
+    """Read an image, its gold taken out, and the profiles of the gold, which lies in so manieth a tilt in use."""
+    image_yx = series.image(tilt)
+    dense_is_dark = image_yx if series.contrast == "dark" else -image_yx
+    beads = find_beads(dense_is_dark, series.pixel_ang)
+    profiles = BeadProfiles.of(dense_is_dark, beads, series.pixel_ang, place)
+    return without_beads(image_yx, beads, series.pixel_ang), profiles
 
 
 def _own_backgrounds(powers: list[TilePower], plan: TilePlan) -> tuple[SmoothPart, list[Spectra]]:

@@ -52,7 +52,7 @@ def ctf_series(
         hand=hand,
     )
     flagged, more = _doubtful(ctf, measured, course, params)
-    more += _form_taken_for_rings(measured, curves)
+    more += [] if course.together else _form_taken_for_rings(measured, curves)
     return ctf.replace(quality=_quality(ctf, measured, course, curves, flagged, warnings + more))
 
 
@@ -101,12 +101,19 @@ def _doubtful(
         near = [j for j in by_tilt[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1] if j != i]
         apart_um = 1e-4 * float(defocus_ang[i] - np.median(defocus_ang[near])) if near else 0.0
         tilt = str(measured.tilts[i])
+        if course.together:
+            continue
         if course.settled.gain[i] < SURE_GAIN:
             flagged[tilt] = "no rings of its own; defocus from its neighbours"
         elif abs(apart_um) > params.max_change_um:
             flagged[tilt] = f"defocus {apart_um:+.2f} µm from its neighbours'"
     warnings = []
-    if not (course.settled.gain > SURE_GAIN).any():
+    if course.together:
+        warnings.append(
+            f"No tilt shows rings of its own: all have the {1e-4 * float(np.median(defocus_ang)):.2f} µm that suit "
+            "the sum of all; how far each is from that is not known."
+        )
+    elif not (course.settled.gain > SURE_GAIN).any():
         warnings.append("No tilt shows rings: this CTF is not to be trusted.")
     elif flagged:
         warnings.append(f"Tilts {', '.join(flagged)} have no defocus of their own that could be trusted.")
@@ -159,6 +166,7 @@ def _quality(
         "score": _spread(ctf.score[used]),
         "defocus_hand": ctf.hand,
         "hand_from_images": hand.hand,
+        "hand_by": ("rings and gold" if hand.by_gold else "rings") if hand.hand else None,
         "hand_confidence": round(hand.confidence, 4),
         "hand_gain_over_none": round(hand.over_none, 1),
         "hand_gain_over_other": round(hand.over_other, 1),

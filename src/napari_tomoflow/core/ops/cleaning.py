@@ -45,7 +45,7 @@ def background(image_yx: Image) -> Image:
     return np.asarray(one + fy * y + fyy * y * y + (fx + fyx * y) * x + fxx * x * x, np.float32)
 
 
-def fill_disks(image_yx: Image, centres_px_yx: ArrayLike, radius_px: float, rng: np.random.Generator) -> Image:
+def fill_disks(image_yx: Image, centres_px_yx: ArrayLike, radius_px: float, rng: np.random.Generator | None) -> Image:
     """Replace disks by what surrounds them: a plane through the ring around each, and noise from beside it.
 
     The noise is the texture of another disk nearby that holds no bead, so its spectrum is the image's.
@@ -58,7 +58,8 @@ def fill_disks(image_yx: Image, centres_px_yx: ArrayLike, radius_px: float, rng:
     centres_px_yx : float64[P, 2]
         0-based; disks wholly outside are passed over.
     radius_px : float
-    rng
+    rng : Generator or None
+        None leaves the planes without noise.
 
     Returns
     -------
@@ -77,7 +78,12 @@ def fill_disks(image_yx: Image, centres_px_yx: ArrayLike, radius_px: float, rng:
 
 
 def _fill(
-    filled: Image, image_yx: Image, is_bead: NDArray[np.bool_], centre: Any, radius: float, rng: np.random.Generator
+    filled: Image,
+    image_yx: Image,
+    is_bead: NDArray[np.bool_],
+    centre: Any,
+    radius: float,
+    rng: np.random.Generator | None,
 ) -> None:
     """Fill one disk in place."""
     reach = radius + max(_RING * radius, _NARROWEST_RING_PX)
@@ -89,6 +95,9 @@ def _fill(
         filled[window][disk] = np.median(image_yx[~is_bead]) if not is_bead.all() else 0.0
         return
     smooth, residual = _fitted(image_yx[window], ring, ring | disk)
+    if rng is None:
+        filled[window][disk] = smooth[disk]
+        return
     texture = _texture_beside(image_yx, is_bead, window, disk, radius, rng)
     if texture is None:
         texture = rng.choice(residual[ring], np.count_nonzero(disk))

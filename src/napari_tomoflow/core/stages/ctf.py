@@ -39,14 +39,16 @@ def ctf(
 
     Notes
     -----
-    1. Power spectra of half-overlapping tiles are summed over rings and sectors. 2. The log-likelihood of
-    the rings is linear in exp(2iγ), so it is tabulated once and every tile is read at its own defocus, from
-    the tilt geometry. 3. The low tilts settle first; how high their rings stand, less what exposure fades,
-    is what the other tilts are expected to show, so that the specimen's own structure is not taken for
-    rings. 4. Each tilt's defocus is weighed against a smooth course through the others'. 5. Slope of the
-    specimen and astigmatism, mean and change, follow by Gauss-Newton steps; of the astigmatism what noise
-    makes of none at all is taken off. 6. Both signs of the gradient are compared with each other and with none.
-    7. A phase shift, where it is to be found, is tried with all of this found anew for each.
+    1. Power spectra of half-overlapping tiles are summed over rings and sectors, gold having been taken out of the
+    images. 2. The log-likelihood of the rings is linear in exp(2iγ), so it is tabulated once and every tile is read
+    at its own defocus, from the tilt geometry. 3. The low tilts settle first; how high their rings stand, less what
+    exposure fades, is what the other tilts are expected to show, so that the specimen's own structure is not taken
+    for rings. 4. Each tilt's defocus is weighed against a smooth course through the others'. 5. Slope of the
+    specimen and astigmatism, mean and change, follow by Gauss-Newton steps; of the astigmatism what noise makes of
+    none at all is taken off. 6. Both signs of the gradient are compared with each other and with none. 7. A phase
+    shift, where it is to be found, is tried with all of this found anew for each. 8. Where low tilts show no rings
+    of their own, one defocus is found for the sum of all tilts, near the one that gold's fringes tell; and where
+    rings leave the sign open, the fringes of gold at different depths are asked as well.
 
     Not fitted: beam tilt, magnification distortion, thickness, a phase shift that changes over the series.
 
@@ -76,6 +78,6 @@ def ctf(
 
 CTF = Stage.of(
     ctf,
-    version=2,
+    version=3,
     cites=("10.1016/j.jsb.2015.08.008", "10.1038/s41592-019-0591-8", "10.1038/s41592-019-0580-y"),
 )
