@@ -103,7 +103,7 @@ def _averaging(folder: Path, template: Path, count: int) -> Iterator[Step]:
         "reconstruct": {"weighting": "ramp"},
         "match": {"template": template, "species": SPECIES, "angular_step_deg": 15.0},
         # Refinement begins with detail of 75 Å: more of a first map would be thrown away.
-        "initial-model": {**particle, "resolution_ang": 60.0, "starts": 2},
+        "initial-model": {**particle, "resolution_ang": 60.0, "starts": 1, "iterations": 25, "lots": 2},
         "refine": particle,
         "postprocess": {"species": SPECIES},
         "map-back": {"species": SPECIES, "colour_by": "neighbour"},

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Surface
+from napari.layers import Labels, Layer, Surface
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.model import MappedBack
+from napari_tomoflow.core.model import MappedBack, Tomogram
 from napari_tomoflow.core.model.placement import LABEL
-from napari_tomoflow.gui.layers import METADATA_KEY, SPECIMEN_AXES
+from napari_tomoflow.gui.layers import METADATA_KEY, SPECIMEN_AXES, tomogram_to_layer
 from napari_tomoflow.gui.map_back.graphics import is_drawn_by_processor
 from napari_tomoflow.gui.map_back.meshes import Mesh, first_hit, joined, mesh_of, placed_mesh
 from napari_tomoflow.io.placement_colours import colours_of
@@ -50,11 +50,9 @@ class PlacedScene:
         # Rows of the particles in the order their copies follow each other in the layer.
         self._order = np.concatenate([np.flatnonzero(placed.species == name) for name in self.meshes])
         self.surfaces = Surface(self._surface_data(), **self._named("averages"), shading="flat")
-        self.labels = Labels(np.array(placed.labels), **self._named("labels"), **self._grid(), opacity=0.6)
-        self.painted = Image(
-            np.asarray(placed.painted, np.float32), **self._named("painted"), **self._grid(),
-            rendering="iso", iso_threshold=1.0, contrast_limits=(0.0, 2.0), colormap="gray", blending="additive",
-        )  # fmt: skip
+        self.labels = Labels(placed.labels, **self._named("labels"), **self._grid(), opacity=0.6)
+        self.labels.editable = False
+        self.painted = self._painted_layer()
         self.chosen = Surface(
             (np.zeros((3, 3)), np.array([[0, 1, 2]])), **self._named("chosen"), shading="flat",
             blending="translucent_no_depth", opacity=0.6,
@@ -134,6 +132,20 @@ class PlacedScene:
         self.labels.visible = not in_space and not self.is_painted
         self.painted.visible = self.is_painted
         self.chosen.visible = self.surfaces.visible and len(self.chosen.faces) > 1
+
+    def _painted_layer(self) -> Layer:
+        """Show the painted volume like any volume, of which no more is read than is looked at."""
+        placed = self.placed
+        volume = Tomogram(
+            name=f"{placed.name} painted",
+            volume=placed.painted,
+            voxel_ang=placed.voxel_ang,
+            origin_ang_zyx=placed.origin_ang_zyx,
+            contrast="bright",
+        )
+        data, attributes, kind = tomogram_to_layer(volume)
+        own = {"metadata": {}, "contrast_limits": (0.0, 2.0), "rendering": "iso", "iso_threshold": 1.0}
+        return Layer.create(data, attributes | own | {"blending": "additive"}, kind)
 
     def _surface_data(self) -> tuple[Any, ...]:
         particles, species = self.placed.particles, self.placed.species
