@@ -259,6 +259,8 @@ class _Course:
         plan = PosePlan.of(
             box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / known.radius, reach_ang, recipe.symmetry
         ).around(reach_ang / pixel_ang)
+        # Poses are near already: there is no need to begin coarser.
+        plan = replace(plan, radii=plan.radii[-1:])
         maps = [resized(volume, box_px) for volume in known.filtered(one.mask)]
         source = self._source(found, name, box_px)
         turned, cubes = align_and_sum(source, maps, plan, recipe.symmetry, one.weights, report, self.map_batches)
