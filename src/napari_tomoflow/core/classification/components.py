@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from napari_tomoflow.core.classification.contest import restraint
 from napari_tomoflow.core.classification.spectra import Spectra
 from napari_tomoflow.core.report import Report, silent
 
@@ -66,7 +67,7 @@ def find_components(
     mask: Reals,
     count: int,
     seed: int,
-    iterations: int = 40,
+    iterations: int = 60,
     report: Report = silent,
 ) -> Components:
     """Find the directions in which particles differ most.
@@ -75,7 +76,7 @@ def find_components(
     ----------
     spectra : Spectra
     inverse_power : float32[G]
-        1 / τ².
+        2 / τ².
     mask : float32[n, n, n]
         Where maps may differ.
     count : int
@@ -87,16 +88,18 @@ def find_components(
     """
     rng = np.random.default_rng([seed, 1])
     shape = (count, len(inverse_power))
-    random = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2 * inverse_power)
+    random = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(inverse_power)
     maps = spectra.lattice.masked(random.astype(np.complex64), mask)
     spread = np.zeros(count)
     with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
         for done in range(iterations):
             report(done, iterations, "Finding components")
             coordinates, uncertainty = _coordinates(spectra, maps)
-            maps = spectra.lattice.masked(_maps(spectra, coordinates, uncertainty, inverse_power), mask)
+            held_back = restraint(done)
+            maps = _maps(spectra, coordinates, uncertainty, np.float32(held_back) * inverse_power)
+            maps = spectra.lattice.masked(maps, mask)
             before, spread = spread, np.sort(_signal(spectra, maps, coordinates))
-            if np.abs(spread - before).max() <= _SETTLED * spread.max():
+            if held_back == 1.0 and np.abs(spread - before).max() <= _SETTLED * spread.max():
                 break
         report(1, 1, "Finding components")
         return _along_axes(spectra, maps, _coordinates(spectra, maps)[0], done + 1)

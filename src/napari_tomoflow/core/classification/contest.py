@@ -3,24 +3,23 @@
 Every class has a map ΔV of what it differs by from the average of all (`core.classification.spectra`). In turn,
 particles are shared out by how likely each map makes them, and maps are summed from their shares::
 
-    gain = Re Σ sums* ΔV − ½ Σ weights |ΔV|²            share ∝ (share of the class) · exp(gain / temperature)
-    ΔV   = mask · [Σ share · sums / (Σ share · weights + 1 / τ²)]
+    gain = Re Σ sums* ΔV − ½ Σ weights |ΔV|²            share ∝ (share of the class) · exp(gain)
+    ΔV   = mask · [Σ share · sums / (Σ share · weights + 2 / τ²)]
 
 τ² is the power that a difference may have, a share of the average's in each shell: what few particles show is held
 back. A particle that helped to make a map finds its own noise in it, and would never leave: with some hundred particles
 that alone decides. So particles are dealt into folds, and each fold is compared with maps summed from the others. What
-is not in the data then does not grow: of particles that are all alike the maps become one, and no class explains any
-particle it has not seen better than the average does, which the mean gain tells.
+is not in the data then does not grow: of particles that are all alike the maps become one. A split is judged
+by how much its maps explain particles they have not seen better than maps of as many particles drawn at random do.
 
-The temperature falls from above to 1, so that the first random maps do not decide; at 0, where multi-reference
-classification ends, each particle counts in one class only.
+τ² is small at first, so that only what the average has most of, its coarsest detail, decides: that seldom leads astray,
+and is hardly moved by noise. Multi-reference classification ends with each particle in one class only.
 
 Legend: P particles, K classes, F folds, G points of the lattice.
 
 References
 ----------
-Scheres et al. 2007, doi:10.1038/nmeth992, for likelihoods over classes; Ueda and Nakano 1998,
-doi:10.1016/S0893-6080(97)00133-0, for the temperature.
+Scheres et al. 2007, doi:10.1038/nmeth992, for likelihoods over classes.
 """
 
 from dataclasses import dataclass
@@ -41,8 +40,8 @@ Indices = NDArray[np.int64]
 
 FOLDS = 10
 
-_HOT, _COOLING = 4.0, 0.8
-"""Temperature at first, and what an iteration leaves of it until it is 1."""
+_RESTRAINT, _RELEASE, _HELD = 30.0, 0.7, 8
+"""What differences are held back by at first, for how many iterations, and what each later one leaves until it is 1."""
 
 _SETTLED = 1e-3
 """Share of the particles that change class in the last iteration."""
@@ -56,7 +55,7 @@ class Contest:
     ----------
     spectra : Spectra
     inverse_power : float32[G]
-        1 / τ².
+        2 / τ².
     mask : float32[n, n, n]
         Where maps may differ.
     n_classes : int
@@ -71,7 +70,7 @@ class Contest:
     mask: Reals
     n_classes: int
     exclusive: bool = False
-    iterations: int = 40
+    iterations: int = 60
 
     def run(self, seed: int, report: Report = silent) -> Split:
         """Part the particles, from classes drawn at random.
@@ -79,35 +78,48 @@ class Contest:
         Returns
         -------
         Split
-            ``merit`` is the mean gain in log likelihood over one class for all, of particles the maps have not seen.
+            ``merit`` is the mean gain in log likelihood over classes as large drawn at random, of particles the maps
+            have not seen; ``record["gain_error"]`` is its standard error.
         """
         rng = np.random.default_rng([seed, 0])
         fold = rng.permutation(len(self.spectra)) % FOLDS
         shares = np.eye(self.n_classes)[rng.permutation(len(self.spectra)) % self.n_classes]
         history: list[float] = []
+        change = np.inf
         for number in range(self.iterations):
             report(number, self.iterations, "Letting classes compete")
-            temperature = max(1.0, _HOT * _COOLING**number)
-            gains = self._gains(shares, fold)
+            held_back = restraint(number)
+            gains = self._gains(shares, fold, held_back)
             before, priors = shares, shares.mean(axis=0)
-            history.append(mean_gain(gains, priors))
-            shares = self._shared_out(gains, priors, temperature)
-            if temperature == 1.0 and np.abs(shares - before).sum() < 2 * _SETTLED * len(shares):
+            explained = logsumexp(gains, axis=1, b=priors)
+            history.append(float(explained.mean()))
+            shares = self._shared_out(gains, priors, held_back == 1.0)
+            last, change = change, float(np.abs(shares - before).sum()) / (2 * len(shares))
+            # A difference that is about to be found begins with small changes that grow.
+            if held_back == 1.0 and change <= min(_SETTLED, last):
                 break
         report(1, 1, "Letting classes compete")
-        record = {"iterations": len(history), "gains": [round(one, 5) for one in history]}
-        return Split(shares, history[-1], record=record)
+        drawn = self._gains(rng.permutation(shares), fold)
+        over_chance = explained - logsumexp(drawn, axis=1, b=shares.mean(axis=0))
+        record = {
+            "iterations": len(history),
+            "gains": [round(one - history[-1] + float(over_chance.mean()), 5) for one in history],
+            "gain_error": round(float(over_chance.std() / np.sqrt(len(over_chance))), 5),
+        }
+        return Split(shares, float(over_chance.mean()), record=record)
 
-    def _shared_out(self, gains: Floats, priors: Floats, temperature: float) -> Floats:
-        if self.exclusive and temperature == 1.0:
+    def _shared_out(self, gains: Floats, priors: Floats, is_free: bool) -> Floats:
+        if self.exclusive and is_free:
             return np.asarray(np.eye(self.n_classes)[gains.argmax(axis=1)])
-        return shares_of(gains / temperature, priors)
+        return shares_of(gains, priors)
 
-    def _gains(self, shares: Floats, fold: Indices) -> Floats:
+    def _gains(self, shares: Floats, fold: Indices, held_back: float = 1.0) -> Floats:
         """Compare every particle with the maps its fold had no part in: float64[P, K]."""
         with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
             sums, weights = self._summed(shares, fold)
-            maps = (sums.sum(axis=0) - sums) / (weights.sum(axis=0) - weights + self.inverse_power)
+            maps = (sums.sum(axis=0) - sums) / (
+                weights.sum(axis=0) - weights + np.float32(held_back) * self.inverse_power
+            )
             gains = np.empty(shares.shape)
             for number in range(FOLDS):
                 mine = np.flatnonzero(fold == number)
@@ -117,7 +129,7 @@ class Contest:
     def _summed(self, shares: Floats, fold: Indices) -> tuple[Waves, Reals]:
         """Sum each fold's particles into each class: two arrays [F, K, G]."""
         spectra = self.spectra
-        shape = (FOLDS, self.n_classes, spectra.sums.shape[1])
+        shape = (FOLDS, shares.shape[1], spectra.sums.shape[1])
         sums, weights = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
         for number in range(FOLDS):
             mine = np.flatnonzero(fold == number)
@@ -135,11 +147,11 @@ class Contest:
         return np.asarray(agreement - power / 2, np.float64)
 
 
+def restraint(iteration: int) -> float:
+    """Return what 2 / τ² is multiplied by in an iteration."""
+    return max(1.0, _RESTRAINT * _RELEASE ** max(0, iteration - _HELD))
+
+
 def shares_of(gains: Floats, priors: Floats) -> Floats:
     """Return how probable each class is: float64[P, K] of log likelihoods [P, K] and shares of the classes [K]."""
     return np.asarray(softmax(gains + np.log(np.maximum(priors, 1e-12)), axis=1))
-
-
-def mean_gain(gains: Floats, priors: Floats) -> float:
-    """Return the mean log likelihood of particles, whichever class each is of."""
-    return float(logsumexp(gains, axis=1, b=priors).mean())

@@ -73,20 +73,20 @@ def part_by_images(
     average = reconstruct_at_poses(source, symmetry=recipe.symmetry, report=first, map_batches=map_batches).volume
     average = average * ball
     lattice, operators = Lattice(recipe.box_px, recipe.radius), symmetry_operators(recipe.symmetry)
-    spectra = gather_spectra(source, average, lattice, operators, recipe.diameter_ang, second, map_batches)
-    inverse_power = _inverse_power(lattice, average, float(np.square(mask).sum() / np.square(ball).sum()), recipe)
+    spectra = gather_spectra(source, average, lattice, operators, ball, recipe.diameter_ang, second, map_batches)
+    inverse_power = _inverse_power(lattice, average, recipe.difference)
     splits = _repeated(_run(spectra, inverse_power, mask, recipe), recipe, third, steps)
     best = int(np.argmax([split.merit for split in splits]))
     return Parted(splits[best], tuple(splits[:best] + splits[best + 1 :]), spectra.noise_power)
 
 
-def _inverse_power(lattice: Lattice, average: Reals, share: float, recipe: Recipe) -> Reals:
-    """Return 1 / τ² of each frequency: the share of the average's power, the less the smaller the mask is."""
+def _inverse_power(lattice: Lattice, average: Reals, difference: float) -> Reals:
+    """Return 2 / τ² of each frequency and its opposite: τ² is a share of the average's power in its shell."""
     values = lattice.values_of(average)
     shells = lattice.shells
     power = np.bincount(shells, values.real**2 + values.imag**2) / np.maximum(np.bincount(shells), 1)
-    allowed = recipe.difference * share * np.maximum(power, 1e-9 * power.max())
-    return np.asarray(1.0 / allowed[shells], np.float32)
+    allowed = difference * np.maximum(power, 1e-9 * power.max())
+    return np.asarray(2.0 / allowed[shells], np.float32)
 
 
 def _run(spectra: Spectra, inverse_power: Reals, mask: Reals, recipe: Recipe) -> Callable[[int, Report], Split]:

@@ -41,8 +41,8 @@ class Recipe:
     symmetry: str = "C1"
     difference: float = 0.3
     clustering: Clustering = "k-means"
-    components: int = 4
-    iterations: int = 40
+    components: int = 2
+    iterations: int = 60
     repeats: int = 3
     seed: int = 1
 

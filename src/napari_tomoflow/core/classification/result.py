@@ -14,6 +14,10 @@ from napari_tomoflow.core.model import Classes, DensityMap, ParticleSet
 Indices = NDArray[np.int64]
 
 _SURE = 0.9
+
+_SURE_ERRORS = 3.0
+"""Standard errors of the gain that it is above 0 at least, where classes are there."""
+
 _SCORE_BINS = 30
 
 
@@ -52,9 +56,9 @@ def classes_of(
     }
     if method in ("multi-reference", "likelihood"):
         quality["gain"] = round(split.merit, 5)
-        if split.merit <= 0:
+        if split.merit <= _SURE_ERRORS * split.record["gain_error"]:
             quality["warnings"] = [
-                "Classes explain particles they have not seen no better than one average does: take them for noise, or "
+                "Classes explain particles they have not seen no better than random ones do: take them for noise, or "
                 "give a mask around what differs."
             ]
     if others:

@@ -3,9 +3,9 @@
 With D and P as in `core.averaging.images` and S̄ the slices of the average at the particle's pose, all samples of a
 particle are summed around the points of the lattice::
 
-    sums = Σ (D − P S̄) / σ²            weights = Σ P / σ²
+    sums = 2 Σ (D − P S̄) / σ²            weights = 2 Σ P / σ²
 
-where σ² is the power of what is left in the images, shell by shell: 1 where the images were whitened well. It is
+twice, as each frequency stands for its opposite too, and where σ² is the power of what is left in the images, shell by shell: 1 where the images were whitened well. It is
 measured within the particle's disc, as images of particles end in a round window, and what that takes away is no
 information about the particle. A map that
 differs from the average by ΔV is then more likely than the average by::
@@ -13,7 +13,8 @@ differs from the average by ΔV is then more likely than the average by::
     Re Σ sums* ΔV − ½ Σ weights |ΔV|²
 
 The weights are 0 where no tilt looked: a missing wedge is missing, not empty. As the average itself is taken off image
-by image, the coarseness of the lattice only touches the differences.
+by image, the coarseness of the lattice only touches the differences. What spreading samples over the points around them
+does to these, to fade them by sinc² of the distance from the centre along each axis, is divided out of the sums.
 
 Legend: P particles, G points of the lattice, S shells, n voxels of the box.
 """
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, ParticleImages, batches
-from napari_tomoflow.core.averaging.samples import Samples
+from napari_tomoflow.core.averaging.samples import Samples, places_within
 from napari_tomoflow.core.averaging.search import lattice_within
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.kernels import poses as kernels
@@ -97,6 +98,12 @@ class Lattice:
         whole = scipy.fft.rfftn(centred, axes=(-3, -2, -1))
         return np.ascontiguousarray(whole[..., z, y, x] / np.float32(self.box_px), np.complex64)
 
+    @property
+    def spreading(self) -> Reals:
+        """What sharing samples out among the points around them does to a map: float32[n, n, n]."""
+        along = np.sinc((np.arange(self.box_px) - self.box_px // 2) / self.box_px) ** 2
+        return np.asarray(along[:, None, None] * along[:, None] * along, np.float32)
+
     def masked(self, values: Waves, mask: Reals) -> Waves:
         """Multiply the maps of transforms by a mask: complex64[..., G]."""
         return self.values_of(self.volumes_of(values) * mask)
@@ -138,6 +145,8 @@ class GatherBatch:
     lattice : Lattice
     operators : float64[O, 3, 3]
         Rotations that leave the particle alike: what it shows is averaged over them.
+    ball : float32[n, n, n]
+        What holds the particle, outside of which nothing is kept.
     disc : float32[n, n]
         Where noise is measured, 1 in the particle and 0 outside; its centre is pixel 0.
     """
@@ -147,15 +156,15 @@ class GatherBatch:
     grid: CubeGrid
     lattice: Lattice
     operators: Floats
+    ball: Reals
     disc: Reals
 
     def __call__(self, chosen: Indices) -> tuple[Waves, Reals, Floats, Floats]:
-        """Return sums and weights, not yet divided by σ², and in each shell the power left and the weight."""
+        """Return sums and weights, not yet divided by σ², and what `_noise` does."""
         images = self.source.images(chosen)
         axes = images.axes(self.source.particles.matrices[chosen])
         left = self._left(images, axes)
-        power, weight = self._noise(left)
-        return *self._on_lattice(Samples.of(left, self.lattice.radius), axes), power, weight
+        return *self._on_lattice(Samples.of(left, self.lattice.radius), axes), *self._noise(left)
 
     def _left(self, images: ParticleImages, axes: Reals) -> ParticleImages:
         """Take the average off the images."""
@@ -163,15 +172,20 @@ class GatherBatch:
         return replace(images, images_rft=images.images_rft - images.power * slices)
 
     def _noise(self, left: ParticleImages) -> tuple[Floats, Floats]:
-        """Add up the power of what is left within the disc, and P, over the samples of each shell."""
+        """Add up, shell by shell, the power of what is left within the disc, and that of noise of power 1."""
         n = left.box_px
         inside = scipy.fft.irfft2(left.images_rft, s=(n, n), norm="ortho") * self.disc
-        inside_rft = np.asarray(scipy.fft.rfft2(inside, norm="ortho"), np.complex64)
-        samples = Samples.of(replace(left, images_rft=inside_rft), self.lattice.radius)
-        shell = np.rint(np.hypot(*samples.places.T)).astype(np.int64)
-        power = (samples.values.real**2 + samples.values.imag**2) * (samples.power > 0)
-        totals = [np.bincount(shell, one.sum(axis=(0, 1), dtype=np.float64)) for one in (power, samples.power)]
-        return np.asarray(totals[0] / np.square(self.disc).mean()), np.asarray(totals[1], np.float64)
+        power = np.square(np.abs(scipy.fft.rfft2(inside, norm="ortho")))
+        # What a window leaves of noise is its power, smoothed by that of the window's transform.
+        overlap = scipy.fft.irfft2(np.square(np.abs(scipy.fft.rfft2(self.disc))), s=(n, n)) / n**2
+        expected = scipy.fft.rfft2(scipy.fft.irfft2(left.power, s=(n, n)) * overlap).real
+        places = places_within(self.lattice.radius)
+        shell = np.rint(np.hypot(*places.T)).astype(np.int64)
+        totals = [
+            np.bincount(shell, (plane * left.visible[..., None, None]).sum(axis=(0, 1))[places[:, 1] % n, places[:, 0]])
+            for plane in (power, expected)
+        ]
+        return np.asarray(totals[0], np.float64), np.asarray(totals[1], np.float64)
 
     def _on_lattice(self, samples: Samples, axes: Reals) -> tuple[Waves, Reals]:
         points, numbers = lattice_within(self.lattice.radius)
@@ -185,7 +199,10 @@ class GatherBatch:
             )
             sums += part
             weights += part_weights
-        return sums / np.float32(len(self.operators)), weights / np.float32(len(self.operators))
+        inside = self.ball / (len(self.operators) * self.lattice.spreading)
+        for number, one in enumerate(sums):
+            sums[number] = self.lattice.masked(one, inside)
+        return sums, weights / np.float32(len(self.operators))
 
 
 def gather_spectra(
@@ -193,6 +210,7 @@ def gather_spectra(
     average: Reals,
     lattice: Lattice,
     operators: Floats,
+    ball: Reals,
     diameter_ang: float,
     report: Report = silent,
     map_batches: MapBatches = in_order,
@@ -208,6 +226,8 @@ def gather_spectra(
     lattice : Lattice
     operators : float64[O, 3, 3]
         Of the particle's symmetry, the identity first.
+    ball : float32[n, n, n]
+        Holds the particle with its soft edge.
     diameter_ang : float
         Of the particle.
     report, map_batches
@@ -221,18 +241,18 @@ def gather_spectra(
     count, points = len(source.particles), len(lattice.points)
     _check_memory(count, points)
     grid = CubeGrid(lattice.box_px)
-    gather = GatherBatch(source, grid.cube_of(average), grid, lattice, operators, _disc(source, diameter_ang))
+    gather = GatherBatch(source, grid.cube_of(average), grid, lattice, operators, ball, _disc(source, diameter_ang))
     sums, weights = np.empty((count, points), np.complex64), np.empty((count, points), np.float32)
-    power, weight = np.zeros((2, int(np.ceil(lattice.radius)) + 1))
+    power, expected = np.zeros((2, int(np.ceil(lattice.radius)) + 1))
     jobs = batches(source.particles, BATCH)
     report(0, len(jobs), "Gathering what particles show")
     for done, (some, some_weights, *by_shell) in enumerate(map_batches(gather, jobs)):
         sums[jobs[done]], weights[jobs[done]] = some, some_weights
-        for total, one in zip((power, weight), by_shell, strict=True):
+        for total, one in zip((power, expected), by_shell, strict=True):
             total[: len(one)] += one
         report(done + 1, len(jobs), "Gathering what particles show")
-    noise = np.divide(power, weight, out=np.ones_like(power), where=weight > 0)
-    scale = (1.0 / np.maximum(noise, 1e-12)).astype(np.float32)[lattice.shells]
+    noise = np.divide(power, expected, out=np.ones_like(power), where=expected > 0)
+    scale = (2.0 / np.maximum(noise, 1e-12)).astype(np.float32)[lattice.shells]
     sums *= scale
     weights *= scale
     return Spectra(lattice, sums, weights, noise)

@@ -59,7 +59,9 @@ class ClassifyParams(Params):
     resolution_ang: float | None = param(
         None, unit="Å", low=4, high=200, help="Finest detail that is compared; empty takes a tenth of the diameter."
     )
-    components: int = param(4, low=1, high=50, help="PCA: directions of difference that are looked for.")
+    components: int | None = param(
+        None, low=1, high=50, help="PCA: directions of difference; empty takes one less than classes, at least two."
+    )
     clustering: Literal["k-means", "hierarchical"] = param("k-means", help="PCA: how particles are grouped by them.")
     keep: float | None = param(
         None, low=0.01, high=1, help="Score: share of the particles kept; empty cuts between two peaks, or keeps 0.95."
@@ -67,7 +69,7 @@ class ClassifyParams(Params):
     repeats: int = param(3, low=1, high=50, help="Times it is done from other random numbers; the best one counts.")
     seed: int = param(1, low=0, help="Start of all random numbers.")
 
-    iterations: int = param(40, low=1, high=500, expert=True, help="At most, in each repeat.")
+    iterations: int = param(60, low=1, high=500, expert=True, help="At most, in each repeat.")
     difference: float = param(
         0.3, low=0.001, high=10, expert=True, help="Power in which classes may differ, as a share of the average's."
     )
@@ -111,8 +113,8 @@ def classify(
     -------
     Classes
         The largest class first. ``quality["stability"]`` tells how far the repeats agree, ``quality["gain"]`` by how
-        much the competing maps explain a particle they have not seen better than one map does, in units of log
-        likelihood: nothing is there to be told apart where it is not above 0.
+        much competing maps explain a particle they have not seen better than maps of random classes do, in units of
+        log likelihood: nothing is there to be told apart where it is not above 0.
 
     Raises
     ------
@@ -176,7 +178,7 @@ def _recipe(data: Dataset, reference: DensityMap | None, params: ClassifyParams,
         symmetry=params.symmetry or ("C1" if reference is None else reference.symmetry),
         difference=params.difference,
         clustering=params.clustering,
-        components=params.components,
+        components=params.components or max(2, params.classes - 1),
         iterations=params.iterations,
         repeats=params.repeats,
         seed=params.seed,
