@@ -71,8 +71,9 @@ def test_a_mask_around_what_differs_lets_weaker_differences_be_seen():
 @pytest.mark.parametrize("method", ["multi-reference", "likelihood"])
 def test_particles_that_are_all_alike_do_not_explain_each_other_by_classes(shared_data, method):
     images, _ = mixed_50s(shared_data, 72, 0)
-    best = part_by_images(images, recipe_for(images, method)).best
-    assert best.merit <= 3 * best.record["gain_error"]
+    parted = part_by_images(images, recipe_for(images, method, repeats=4))
+    # Any cut through noise explains it somewhat, but no two of them are the same.
+    assert np.mean(stability(parted.best, parted.others).rand_index) < 0.3
 
 
 def test_classes_nobody_needs_stay_small_or_empty(shared_data):

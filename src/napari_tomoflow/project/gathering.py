@@ -10,7 +10,7 @@ from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, DensityMap, ParticleSet, TiltSeries
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.project.book import Project, load_noun, missing
-from napari_tomoflow.project.lineage import EDIT, Lineage, Result
+from napari_tomoflow.project.lineage import Lineage, Result
 from napari_tomoflow.project.record import Reference
 
 _NAME = "average"
@@ -18,6 +18,9 @@ _NAME = "average"
 
 _SPECIES = "species"
 """Parameter and column that name the kind of particle."""
+
+_CLASS = "only_class"
+"""Parameter that chooses particles by their class."""
 
 _PARTS = (ParticleSet, DensityMap, TiltSeries, Alignment, CtfSeries)
 _BY_NAME = {kind.__name__: kind for kind in _PARTS}
@@ -51,7 +54,8 @@ def gather(
     """Find all that a `Dataset` is made of.
 
     Particles are those of the item's own newest result, as long as no series was picked anew since, or else
-    the newest picks of the species in every series. Series without any are left out.
+    the newest picks of the species in every series. Series without any are left out. A class that has no result of
+    its own yet is taken from that of the species.
 
     Parameters
     ----------
@@ -85,6 +89,9 @@ def gather(
         if (found := _newest(project, lineage, each, species, from_job, but_job)) is not None
     }
     own = _newest(project, lineage, name, species, from_job, but_job)
+    if own is None and species and bool(getattr(params, _CLASS, False)):
+        # One class of the species under a name of its own.
+        own = _newest(project, lineage, species, species, from_job, but_job)
     if own is not None and all(own.job.number > found.job.number for found in picks.values()):
         shown = series_shown(own, lineage)
         particles, used = {name: own}, [each for each in series if each in shown]
@@ -124,12 +131,13 @@ def named_parts(parts: Parts, given: str) -> dict[str, Reference]:
 
 
 def series_shown(result: Result, lineage: Lineage) -> list[str]:
-    """Return the series that a joined item was made from; one edited by hand, from what the edited one was."""
-    if result.job.stage == EDIT:
-        edited = result.inputs[ParticleSet.__name__].job
-        before = next(one for one in lineage.holding(ParticleSet.__name__, result.series) if one.job.number == edited)
-        return series_shown(before, lineage)
-    return [item for kind, item in map(parts_of_key, result.inputs) if kind == TiltSeries.__name__]
+    """Return the series that a joined item was made from; one made of its own particles alone, from what these were."""
+    shown = [item for kind, item in map(parts_of_key, result.inputs) if kind == TiltSeries.__name__]
+    earlier = [one.job for one in result.inputs.values() if one.kind == ParticleSet.__name__]
+    if shown or not earlier:
+        return shown
+    holding = lineage.holding(ParticleSet.__name__, result.series)
+    return next((series_shown(one, lineage) for one in holding if one.job.number == earlier[0]), [])
 
 
 def load_dataset(references: Mapping[str, Reference], folders: Mapping[str, Path], given: str) -> Dataset:

@@ -1,6 +1,6 @@
 """What a classification came to, as a noun with its quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ _SURE = 0.9
 
 _SURE_ERRORS = 3.0
 """Standard errors of the gain that it is above 0 at least, where classes are there."""
+
+_LEAST_RAND_INDEX = 0.4
+"""Of repeats with the split; below, they have next to nothing in common."""
 
 _SCORE_BINS = 30
 
@@ -56,13 +59,10 @@ def classes_of(
     }
     if method in ("multi-reference", "likelihood"):
         quality["gain"] = round(split.merit, 5)
-        if split.merit <= _SURE_ERRORS * split.record["gain_error"]:
-            quality["warnings"] = [
-                "Classes explain particles they have not seen no better than random ones do: take them for noise, or "
-                "give a mask around what differs."
-            ]
     if others:
         quality["stability"] = stability(split, others).record()
+    if doubts := _doubts(quality):
+        quality["warnings"] = doubts
     return Classes(
         particles=particles.replace(
             class_ids=class_of + 1, features={**_without_old(particles), **split.features, **columns}
@@ -73,6 +73,18 @@ def classes_of(
         ),
         quality=quality,
     )
+
+
+def _doubts(quality: Mapping[str, Any]) -> list[str]:
+    """Say what speaks against the classes."""
+    doubts = []
+    if "gain" in quality and quality["gain"] <= _SURE_ERRORS * quality["gain_error"]:
+        doubts.append("Classes explain particles they have not seen no better than random classes do.")
+    if "stability" in quality and np.mean(quality["stability"]["rand_index"]) < _LEAST_RAND_INDEX:
+        doubts.append(
+            "Repeats found other classes, so chance made them; take fewer, or give a mask around what differs."
+        )
+    return doubts
 
 
 def _without_old(particles: ParticleSet) -> dict[str, NDArray[np.generic]]:

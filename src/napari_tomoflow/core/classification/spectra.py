@@ -5,10 +5,10 @@ particle are summed around the points of the lattice::
 
     sums = 2 Σ (D − P S̄) / σ²            weights = 2 Σ P / σ²
 
-twice, as each frequency stands for its opposite too, and where σ² is the power of what is left in the images, shell by shell: 1 where the images were whitened well. It is
-measured within the particle's disc, as images of particles end in a round window, and what that takes away is no
-information about the particle. A map that
-differs from the average by ΔV is then more likely than the average by::
+twice, as each frequency stands for its opposite too, and where σ² is the power of what is left in the images, shell by
+shell: 1 where the images were whitened well. It is measured within the particle's disc, as images of particles end in a
+round window, and what that takes away is no information about the particle. A map that differs from the average by ΔV
+is then more likely than the average by::
 
     Re Σ sums* ΔV − ½ Σ weights |ΔV|²
 
