@@ -76,3 +76,13 @@ def test_the_mask_of_a_map_holds_its_body_alone():
     assert mask.sum() < 5 * body.sum()
     with pytest.raises(DataError, match="no body"):
         mask_of_map(-body, 4.0)
+
+
+def test_the_mask_of_a_barrel_holds_all_its_rings():
+    """Two discs, five voxels apart, of which noise makes one a little larger."""
+    disc = soft_cylinder(N, 8, 5, 1)
+    rings = np.roll(disc, 5, axis=0) + 0.9 * np.roll(disc, -5, axis=0)
+    mask = mask_of_map(rings, 5.0)
+    assert np.all(mask[rings > 0.8] == 1)
+    apart = np.roll(disc, 14, axis=0) + 0.9 * np.roll(disc, -14, axis=0)
+    assert mask_of_map(apart, 5.0)[: N // 2 - 10].max() == 0

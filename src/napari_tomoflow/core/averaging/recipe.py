@@ -42,6 +42,10 @@ class Recipe:
         Share of the particles, those of the lowest scores, that do not count in the averages.
     seed : int
         Of random phases.
+    tight_mask : bool
+        Whether the mask is drawn about what has appeared, within the one given.
+    local_filter : bool
+        Whether halves are filtered by how far they agree around each voxel before particles are aligned with them.
     """
 
     box_px: int
@@ -54,6 +58,8 @@ class Recipe:
     search: Literal["auto", "global", "local"] = "auto"
     left_out: float = 0.03
     seed: int = 1
+    tight_mask: bool = False
+    local_filter: bool = False
 
     @property
     def width_ang(self) -> float:

@@ -27,6 +27,7 @@ from napari_tomoflow.core.averaging.reconstruct import (
     solve,
     whole_sum,
 )
+from napari_tomoflow.core.averaging.reference_maps import globally_filtered, locally_filtered, tight_mask
 from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.model import ParticleSet
@@ -93,6 +94,8 @@ class Refined:
     weights : float64[P]
         How much each particle counted.
     history : tuple of dict
+    mask : float32[N, N, N] or None
+        That the halves were compared under.
     """
 
     particles: ParticleSet
@@ -101,6 +104,7 @@ class Refined:
     resolution_ang: float | None
     weights: Floats
     history: tuple[dict[str, Any], ...] = field(default=())
+    mask: Reals | None = None
 
 
 def refine_poses(
@@ -265,27 +269,31 @@ class _Course:
         doing = f"Refining at {recipe.width_ang / state.radius:.1f} Å"
         particles, cubes = self._aligned(source, state, grid, lambda done, total, _: report(done, total, doing))
         average = solve(cubes, grid, symmetry_operators(recipe.symmetry))
-        mask = _cropped(self.mask, box_px)
+        mask = self._mask(average.halves, state.radius)
         curve = fsc_curve(*average.halves, recipe.width_ang / box_px, mask, recipe.seed)
-        agreed = np.clip(curve.corrected, 0.0, 1.0)
         radius = max(self._start_radius, agreement_radius(curve.corrected))
-        maps = np.stack([shell_filtered(half, agreed[: int(radius) + 2]) * mask for half in average.halves])
+        if recipe.local_filter:
+            filtered = locally_filtered(average.halves, radius)
+        else:
+            filtered = globally_filtered(average.halves, curve.corrected, radius)
+        maps = np.stack(filtered) * mask
         history = (*state.history, self._record(state, particles, box_px, radius, curve))
         after = State(particles, _without_worst(particles, recipe.left_out), maps, radius, history)
-        return _Sums(cubes, grid, curve, state.weights), after
+        return _Sums(cubes, grid, curve, mask, state.weights), after
 
     def ended(self, sums: "_Sums", state: State) -> Refined:
         """Make the average of the last iteration, filtered by how far its masked halves agree."""
         recipe, symmetry = self.recipe, self.recipe.symmetry
         if sums.grid.box_px == recipe.box_px:
-            curve = sums.curve
+            curve, mask = sums.curve, sums.mask
             average = solve(sums.cubes, sums.grid, symmetry_operators(symmetry), np.clip(curve.corrected, 0.0, 1.0))
         else:
             source = self.source(recipe.box_px, recipe.pixel_ang).at(state.particles)
             average = reconstruct_at_poses(
                 source, symmetry=symmetry, weights=sums.weights, map_batches=self.map_batches
             )
-            curve = fsc_curve(*average.halves, recipe.pixel_ang, self.mask, recipe.seed)
+            mask = self._mask(average.halves, state.radius)
+            curve = fsc_curve(*average.halves, recipe.pixel_ang, mask, recipe.seed)
         return Refined(
             particles=state.particles,
             average=average,
@@ -293,7 +301,16 @@ class _Course:
             resolution_ang=self._resolution_ang(curve),
             weights=sums.weights,
             history=state.history,
+            mask=mask,
         )
+
+    def _mask(self, halves: tuple[Reals, Reals], radius: float) -> Reals:
+        """Return the mask on the grid of halves whose detail up to a radius was known before."""
+        box_px, width_ang = len(halves[0]), self.recipe.width_ang
+        widest = _cropped(self.mask, box_px)
+        if not self.recipe.tight_mask:
+            return widest
+        return tight_mask(halves, widest, width_ang / box_px, width_ang / radius)
 
     def _aligned(
         self, source: ImageSource, state: State, grid: CubeGrid, report: Report
@@ -349,6 +366,7 @@ class _Sums:
     cubes: list[Reals]
     grid: CubeGrid
     curve: FscCurve
+    mask: Reals
     weights: Floats
 
 

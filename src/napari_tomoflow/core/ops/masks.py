@@ -18,6 +18,8 @@ _EDGE_RESOLUTIONS = 2.0
 
 _MASKED_AT_ANG = 15.0
 _MOST_SHARE = 0.5
+_SPECK_SHARE = 0.05
+"""Of the largest part of a body: what is smaller is noise."""
 
 
 def edge_px_for(resolution_ang: float, voxel_ang: float) -> float:
@@ -48,7 +50,7 @@ def mask_of_map(
     edge_px: float = EDGE_PX,
     lowpass_ang: float | None = None,
 ) -> Reals:
-    """Mask the largest connected body of a map whose dense matter is bright.
+    """Mask the largest body of a map whose dense matter is bright.
 
     Parameters
     ----------
@@ -68,16 +70,27 @@ def mask_of_map(
 
     Notes
     -----
-    The body is what Otsu's threshold parts from the background; the FSC of a mask this tight asks for phase
-    randomisation.
+    The body is what Otsu's threshold parts from the background; parts of it that meet when extended are one, specks
+    are none. The FSC of a mask this tight asks for phase randomisation.
     """
     smooth = _lowpassed(np.asarray(volume, np.float32), voxel_ang, lowpass_ang or max(_MASKED_AT_ANG, 3 * voxel_ang))
-    bodies, count = scipy.ndimage.label(smooth > _otsu(smooth))
-    sizes = np.bincount(bodies.ravel())[1:]
-    if not count or sizes.max() > _MOST_SHARE * smooth.size:
+    dense = smooth > _otsu(smooth)
+    if not dense.any() or dense.sum() > _MOST_SHARE * smooth.size:
         raise DataError("The map has no body that stands out from its background; mask it with a sphere.")
-    outside = scipy.ndimage.distance_transform_edt(bodies != 1 + int(np.argmax(sizes)))
+    body = _largest_body(dense, extend_px)
+    outside = scipy.ndimage.distance_transform_edt(~body)
     return _fall(outside.astype(np.float32) - np.float32(extend_px), edge_px)
+
+
+def _largest_body(dense: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
+    """Choose what belongs to the largest body: parts within reach, as the rings of a barrel, but no specks."""
+    parts, _ = scipy.ndimage.label(dense)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    dense = (sizes >= _SPECK_SHARE * sizes.max())[parts]
+    bodies, _ = scipy.ndimage.label(scipy.ndimage.distance_transform_edt(~dense) <= reach_px)
+    largest = np.argmax(np.bincount(bodies[dense]))
+    return np.asarray(dense & (bodies == largest))
 
 
 def _fall(beyond_px: Reals, edge_px: float) -> Reals:

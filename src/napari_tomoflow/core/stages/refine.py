@@ -1,6 +1,7 @@
 """Stage: poses and average of particles, refined in two halves that never see each other."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -13,7 +14,7 @@ from napari_tomoflow.core.model import Average, Dataset, DensityMap
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.params import Params, param
-from napari_tomoflow.core.report import Report, silent
+from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class RefineParams(Params):
     """What the particles are, what they are compared with, and how far that is taken."""
 
     species: str = param("", help="Kind of particle; empty for all.")
+    only_class: int = param(0, low=0, help="Class of the particles that are taken; 0 takes all.")
     name: str = param("", help="Name of the result; empty takes the species.")
     diameter_ang: float | None = param(
         None, unit="Å", low=20, high=5000, help="Diameter of the particle; empty takes what the picks say."
@@ -37,7 +39,7 @@ class RefineParams(Params):
         None, help="Point group: C1, C2, ..., D2, ..., T, O, I; empty takes that of the reference."
     )
     reference: Path | None = param(None, help="Map to begin with; empty takes the newest of the particles.")
-    mask: Path | None = param(None, help="Mask from 0 to 1 with a soft edge; empty takes a ball.")
+    mask: Path | None = param(None, help="Mask from 0 to 1 with a soft edge; empty takes a ball, or one within it.")
     search: Literal["auto", "global", "local"] = param(
         "auto", help="Look for poses everywhere at first (auto), always, or never."
     )
@@ -60,7 +62,16 @@ class RefineParams(Params):
     left_out: float = param(
         0.03, low=0, high=0.9, help="Share of the particles, those of the lowest scores, that do not count."
     )
+    tight_mask: bool = param(
+        True, help="Compare halves under a mask about what has appeared, as tight as the resolution allows."
+    )
     seed: int = param(1, low=0, expert=True, help="Start of the random phases that tell what a mask adds.")
+    local_filter: bool = param(
+        False, expert=True, help="Filter halves by how far they agree around each voxel, as in crowded cells."
+    )
+    subsets: bool = param(
+        False, expert=True, help="Average parts of the particles too, to tell what more of them would bring."
+    )
     dose_weighting: DoseModel = param("grant-grigorieff", expert=True, help="How exposure fades the tilts.")
 
     @model_validator(mode="after")
@@ -113,8 +124,10 @@ def refine(
     Notes
     -----
     See `core.averaging.refinement` for the course and `core.averaging.search` for the search. Images are cut out of
-    the raw series whenever they are needed, in boxes no finer than an iteration can use. Not done: local resolution
-    filters between iterations, helical symmetry.
+    the raw series whenever they are needed, in boxes no finer than an iteration can use. A tight mask is drawn anew in
+    every iteration: the largest body, extended by half the resolution known so far and at least 3 voxels, with a soft
+    edge of 2 resolutions and at least 6 voxels, within a ball of the particle's diameter. ``quality["subsets"]`` has
+    the resolution of parts of the particles, for a Rosenthal–Henderson plot. Not done: helical symmetry.
 
     References
     ----------
@@ -129,21 +142,30 @@ def refine(
     from napari_tomoflow.core.averaging.result import average_of
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
+    from napari_tomoflow.core.averaging.subsets import rosenthal_henderson
 
     if reference is None:
         raise MissingError(
             "There is no map to begin with; run `tomoflow initial-model` first, or give a file with --reference."
         )
-    data = of_species(dataset, params.species)
+    data = of_species(dataset, params.species, params.only_class)
     diameter = params.diameter_ang or diameter_ang_of(data.particles)
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
     recipe = _recipe(data, reference, params, diameter)
+    if mask is not None:
+        recipe = replace(recipe, tight_mask=False)
     start = _start(reference, recipe)
     soft = ball(recipe) if mask is None else _soft(fitted(mask, recipe.box_px, recipe.pixel_ang))
     sources = RawSources(data, diameter / 2, params.dose_weighting)
-    ended = refine_poses(sources, start, recipe, soft, report, map_batches, steps)
+    here = part(report, 0, 2) if params.subsets else report
+    ended = refine_poses(sources, start, recipe, soft, here, map_batches, steps)
     name = params.name or params.species or reference.name
-    return average_of(ended, name, recipe.symmetry, recipe.pixel_ang, soft)
+    average = average_of(ended, name, recipe.symmetry, recipe.pixel_ang, ended.mask)
+    if not params.subsets:
+        return average
+    source = sources(recipe.box_px, recipe.pixel_ang).at(ended.particles)
+    subsets = rosenthal_henderson(source, ended, recipe.symmetry, recipe.seed, part(report, 1, 2), map_batches)
+    return average.replace(quality={**average.quality, "subsets": subsets})
 
 
 def _recipe(data: Dataset, reference: DensityMap, params: RefineParams, diameter_ang: float) -> "Recipe":
@@ -163,6 +185,8 @@ def _recipe(data: Dataset, reference: DensityMap, params: RefineParams, diameter
         search=params.search,
         left_out=params.left_out,
         seed=params.seed,
+        tight_mask=params.tight_mask,
+        local_filter=params.local_filter,
     )
 
 
@@ -188,4 +212,4 @@ def _soft(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(mask, 0.0, 1.0), np.float32)
 
 
-REFINE = Stage.of(refine, version=1, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
+REFINE = Stage.of(refine, version=2, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
