@@ -8,12 +8,12 @@ _BY_PROCESSOR = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 @cache
 def is_drawn_by_processor() -> bool:
     """Tell whether there is no graphics card: 3-D is then a hundred times slower."""
-    name = _renderer().lower()
+    name = renderer().lower()
     return not name or any(word in name for word in _BY_PROCESSOR)
 
 
-def _renderer() -> str:
-    """Ask OpenGL what draws; empty where there is no OpenGL."""
+def renderer() -> str:
+    """Return what OpenGL calls what draws; empty where there is no OpenGL."""
     from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
     from vispy.gloo import gl
 
