@@ -32,7 +32,7 @@ def measure(search, count, box_px=None):
     """Return CPU seconds per particle of a search, seconds and samples of comparing one pose."""
     usual_px, pixel_ang, resolution_ang = CASES[search]
     box_px = box_px or usual_px
-    pixel_ang *= usual_px / box_px
+    pixel_ang, resolution_ang = (one * usual_px / box_px for one in (pixel_ang, resolution_ang))
     imaging = Imaging(pixel_ang=pixel_ang, snr=2.0, n_tilts=N_TILTS)
     source = MapImages(density_of(ribosome(), box_px, pixel_ang), random_particles(count), imaging)
     images = source.images(np.arange(count))

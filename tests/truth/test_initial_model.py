@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_tomoflow.core.averaging import initial
 from napari_tomoflow.core.averaging.initial import Descent, first_map
 from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.averaging.refinement import refine_poses
+from napari_tomoflow.core.averaging.symmetry_axis import Frame
 from napari_tomoflow.core.ops.masks import soft_sphere
+from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.simulation.molecules import proteasome, ribosome
 from truth.docking import frame_of, fsc_with
 from truth.particle_images import Imaging, density_of
@@ -76,6 +79,24 @@ def test_another_seed_begins_elsewhere(small):
     images, descent = small
     maps = [first_map(images, replace(descent, iterations=1, starts=1, seed=seed)).volume for seed in (1, 2)]
     assert np.abs(maps[0] - maps[1]).max() > 0.1 * np.abs(maps[0]).max()
+
+
+def test_axes_are_looked_for_in_a_map_that_was_not_made_symmetric(small, monkeypatch):
+    """It once was, about the axes of the random start: those were found again, however false."""
+    images, descent = small
+    searched = []
+
+    def likely_axes(volume, symmetry, radius):
+        searched.append(volume)
+        return [Frame(np.eye(3), np.zeros(3), agreement) for agreement in (0.9, 0.8)]
+
+    monkeypatch.setattr(initial, "likely_axes", likely_axes)
+    first = first_map(images, replace(descent, iterations=5, starts=1, symmetry="C5"))
+    (volume,) = searched
+    turn = Frame(symmetry_operators("C5")[1], np.zeros(3))
+    assert np.corrcoef(volume.ravel(), turn.seen(volume).ravel())[0, 1] < 0.9
+    assert np.corrcoef(first.volume.ravel(), turn.seen(first.volume).ravel())[0, 1] > 0.97
+    assert first.quality["self_agreement"] in (0.9, 0.8)
 
 
 @pytest.mark.slow

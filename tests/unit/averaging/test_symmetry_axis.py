@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes
+from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes, likely_axes
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 
 
@@ -27,6 +27,30 @@ def test_a_map_turned_and_moved_is_brought_back_onto_its_axes(symmetry):
     for operator in operators[1:]:
         again = Frame(operator, np.zeros(3)).seen(seen)
         assert np.corrcoef(seen.ravel(), again.ravel())[0, 1] > 0.97
+
+
+def rings_of(count, heights, radius=6.0):
+    turns = 2 * np.pi * np.arange(count) / count
+    return np.array([[radius * np.cos(turn), radius * np.sin(turn), z] for z in heights for turn in turns])
+
+
+def test_what_lies_beside_the_map_does_not_draw_the_axes_away():
+    turn = Rotation.from_rotvec([0.7, -0.4, 1.1]).as_matrix()
+    lost = ball_map(rings_of(5, (-8, 0, 8)) @ turn.T) + ball_map([[9.0, -3.0, 9.0]], sigma=2.5)
+    assert np.linalg.norm(centroid_px_xyz(lost)) > 2.0
+    frames = likely_axes(lost, "D5", 6.0)
+    agreements = [frame.agreement for frame in frames]
+    assert agreements == sorted(agreements, reverse=True)
+    assert abs(frames[0].rotation[:, 2] @ turn[:, 2]) > 0.99
+    np.testing.assert_allclose(frames[0].shift_px_xyz, 0, atol=0.7)
+
+
+def test_a_map_is_made_symmetric_about_the_axes_of_a_frame():
+    volume = ball_map(np.array([[5.0, 2.0, 4.0]]))
+    operators = symmetry_operators("C3")
+    made = Frame(np.eye(3), np.zeros(3)).seen(volume, operators)
+    expected = ball_map(operators @ np.array([5.0, 2.0, 4.0])) / 3
+    np.testing.assert_allclose(made, expected, atol=0.01)
 
 
 def test_without_symmetry_a_map_is_only_centred():

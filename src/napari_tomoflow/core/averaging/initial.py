@@ -4,7 +4,8 @@ Small lots of particles, drawn at random, are aligned with what there is of a ma
 fade, as the poses they rest on were found with a worse map. Two streams of lots are kept apart: by how far they agree,
 shell by shell, the sum of both is filtered (Wiener). Detail is let in slowly, from 100 Å, or less for small particles,
 down to the target. Several starts from random poses go side by side over the same lots; the one that explains them best
-goes on alone.
+goes on alone. Where there is symmetry, its map is turned onto each set of axes that it may have, and the same contest
+is held once more: which axes are false shows in the images, not in a map that is still coarse.
 
 The sums are those of a full average, so a step of the descent is as long as the curvature says, and no learning rate is
 left but how fast older lots fade. What no tilt has measured stays empty.
@@ -15,6 +16,7 @@ Chen et al. 2019, doi:10.1038/s41592-019-0591-8, for lots and resolution; Kimani
 doi:10.1042/BCJ20210708, for momentum and the two streams.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +29,7 @@ from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, b
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
 from napari_tomoflow.core.averaging.resizing import low_pass, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
-from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, find_axes
+from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, likely_axes
 from napari_tomoflow.core.ops.masks import soft_sphere
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.report import Report, part, silent, watched
@@ -49,7 +51,12 @@ _MOST_PARTICLES = 600
 _ALONE_AFTER = 0.4
 _SYMMETRIC_AFTER = 0.6
 _AT_TARGET_AFTER = 0.7
-"""Shares of the iterations after which one start is left, symmetry is imposed, and the target is reached."""
+_AXES_SURE_AFTER = 0.75
+"""Shares of the iterations after which one start is left, symmetry is imposed, the target is reached, and one set of
+axes is left."""
+
+_MOST_AXES = 3
+"""Sets of axes that are tried."""
 
 _KEPT_FIRST, _KEPT_LAST = 0.4, 0.8
 """What an iteration leaves of the older sums, at first and in the end."""
@@ -109,6 +116,10 @@ class Descent:
         """Tell whether symmetry is imposed by then."""
         return len(symmetry_operators(self.symmetry)) > 1 and iteration > _SYMMETRIC_AFTER * self.iterations
 
+    def chooses(self, iteration: int) -> bool:
+        """Tell whether only the best goes on after an iteration."""
+        return iteration + 1 in {math.ceil(share * self.iterations) for share in (_ALONE_AFTER, _AXES_SURE_AFTER)}
+
 
 @dataclass(frozen=True, eq=False)
 class FirstMap:
@@ -128,11 +139,24 @@ class FirstMap:
 
 @dataclass(frozen=True, eq=False)
 class _Start:
-    """One of the starts: its map, the sums of both streams it stands on, and the mean score of each iteration."""
+    """One of the starts.
+
+    Attributes
+    ----------
+    volume : float32[n, n, n]
+        Its map.
+    sums : float32[2, 2 c + 1, 2 c + 1, c + 1, 4]
+        Of both streams, that it stands on.
+    scores : float64[iterations]
+        Mean of each iteration.
+    self_agreement : float
+        Of the map, before symmetry was imposed, with itself turned about the axes found.
+    """
 
     volume: Reals
     sums: Reals
     scores: Floats
+    self_agreement: float = 1.0
 
 
 def first_map(
@@ -155,16 +179,16 @@ def first_map(
     shares = descent.iterations + 1
     lots = _drawn_lots(source, descent, part(report, 0, shares))
     course = _Course(descent, lots, source.box_px, source.pixel_ang, map_batches)
-    first, starts, self_agreement = course.begun(steps)
+    first, starts = course.begun(steps)
     for iteration in range(first, descent.iterations):
         starts = course.advanced(starts, iteration, part(report, iteration + 1, shares))
-        if len(starts) > 1 and iteration + 1 >= _ALONE_AFTER * descent.iterations:
-            starts = sorted(starts, key=lambda start: -start.scores[-_SCORES_COUNTED:].mean())[:1]
+        if descent.chooses(iteration):
+            starts = [max(starts, key=lambda start: start.scores[-_SCORES_COUNTED:].mean())]
         if descent.is_symmetric(iteration + 1) and not descent.is_symmetric(iteration):
-            starts, self_agreement = course.on_axes(starts, iteration)
+            starts = course.on_axes(starts[0], iteration)
         if (iteration + 1) % _ITERATIONS_PER_SAVE == 0:
-            course.keep(steps, iteration + 1, starts, self_agreement)
-    return course.ended(starts[0], self_agreement)
+            course.keep(steps, iteration + 1, starts)
+    return course.ended(starts[0])
 
 
 def _drawn_lots(source: ImageSource, descent: Descent, report: Report) -> list[ParticleImages]:
@@ -192,15 +216,15 @@ class _Course:
         finest = self.box_px * self.pixel_ang / self.descent.resolution_ang
         return CubeGrid(self.box_px, radius=min(finest + _FADING_STEPS + 1.0, self.box_px / 2))
 
-    def begun(self, steps: Steps) -> tuple[int, list[_Start], float]:
+    def begun(self, steps: Steps) -> tuple[int, list[_Start]]:
         """Go on from what was kept, or begin from random poses."""
         kept = steps.load(_STEP)
-        if kept is not None:
-            starts = [_Start(*each) for each in zip(kept["volumes"], kept["sums"], kept["scores"], strict=True)]
-            return int(kept["iteration"]), starts, float(kept["self_agreement"])
-        return 0, [self._random_start(number) for number in range(self.descent.starts)], 1.0
+        if kept is None:
+            return 0, [self._random_start(number) for number in range(self.descent.starts)]
+        columns = (kept[name] for name in ("volumes", "sums", "scores", "self_agreement"))
+        return int(kept["iteration"]), [_Start(*each) for each in zip(*columns, strict=True)]
 
-    def keep(self, steps: Steps, iteration: int, starts: list[_Start], self_agreement: float) -> None:
+    def keep(self, steps: Steps, iteration: int, starts: list[_Start]) -> None:
         """Keep how far it came."""
         steps.save(
             _STEP,
@@ -209,7 +233,7 @@ class _Course:
                 "volumes": np.stack([start.volume for start in starts]),
                 "sums": np.stack([start.sums for start in starts]),
                 "scores": np.stack([start.scores for start in starts]),
-                "self_agreement": np.array(self_agreement),
+                "self_agreement": np.array([start.self_agreement for start in starts]),
             },
         )
 
@@ -223,7 +247,7 @@ class _Course:
             images = self.lots[lot]
             turns = np.asarray(Rotation.random(len(images), random_state=rng).as_matrix())
             sums[place % 2] += inserted(images, turns, np.zeros((len(images), 3)), np.ones(len(images)), self.grid)
-        return _Start(self._solved(sums, 0), np.zeros_like(sums), np.zeros(0))
+        return _Start(self._solved(sums, "C1", 0), np.zeros_like(sums), np.zeros(0))
 
     def _chosen(self, rng: np.random.Generator) -> Indices:
         return rng.permutation(len(self.lots))[: self.descent.lots]
@@ -252,11 +276,13 @@ class _Course:
     def _updated(self, start: _Start, new: Reals, score: float, iteration: int) -> _Start:
         """Let older sums fade, and make the next map."""
         sums = np.asarray(np.float32(self.descent.kept_at(iteration)) * start.sums + new, np.float32)
-        return _Start(self._solved(sums, iteration + 1), sums, np.append(start.scores, score))
-
-    def _solved(self, sums: Reals, iteration: int) -> Reals:
-        """Make the map an iteration begins with: filtered, of its resolution, masked."""
+        # The axes are where the symmetry has them only in sums made since they were found.
         symmetry = self.descent.symmetry if self.descent.is_symmetric(iteration) else "C1"
+        volume = self._solved(sums, symmetry, iteration + 1)
+        return replace(start, volume=volume, sums=sums, scores=np.append(start.scores, score))
+
+    def _solved(self, sums: Reals, symmetry: str, iteration: int) -> Reals:
+        """Make the map an iteration begins with: filtered, of its resolution, masked."""
         operators = symmetry_operators(symmetry)
         cubes = [sums[0].copy(), sums[1].copy()]
         for cube in cubes:
@@ -267,28 +293,31 @@ class _Course:
         return self._shaped(volume, self.descent.resolution_at(iteration))
 
     def _shaped(self, volume: Reals, resolution_ang: float) -> Reals:
-        """Low-pass a map and mask it."""
-        smooth = shell_filtered(volume, low_pass(self.box_px * self.pixel_ang / resolution_ang, _FADING_STEPS))
-        return smooth * soft_sphere(self.box_px, 0.5 * self.descent.diameter_ang / self.pixel_ang + 1.0, _EDGE_PX)
+        """Filter a map and mask it."""
+        width_ang, diameter_ang = self.box_px * self.pixel_ang, self.descent.diameter_ang
+        gain = low_pass(width_ang / resolution_ang, _FADING_STEPS)
+        # Coarser than the particle there is none of it, but much noise: the CTF lets next to nothing through.
+        gain[: int(width_ang / diameter_ang) + 1] = 0.0
+        return shell_filtered(volume, gain) * soft_sphere(
+            self.box_px, 0.5 * diameter_ang / self.pixel_ang + 1.0, _EDGE_PX
+        )
 
-    def on_axes(self, starts: list[_Start], iteration: int) -> tuple[list[_Start], float]:
-        """Turn maps so that their axes lie as the symmetry has them; the sums, of the old frame, are given up."""
-        frames = [self._frame(start.volume, iteration) for start in starts]
-        turned = [
+    def on_axes(self, start: _Start, iteration: int) -> list[_Start]:
+        """Turn a map onto all axes that it may have; the sums, of the old frame, are given up."""
+        resolution_ang = self.descent.resolution_at(iteration)
+        radius = min(self.box_px * self.pixel_ang / max(resolution_ang, _AXES_AT_ANG), self.box_px / 2 - 1)
+        operators = symmetry_operators(self.descent.symmetry)
+        return [
             replace(
                 start,
-                volume=self._shaped(frame.seen(start.volume), self.descent.resolution_at(iteration)),
+                volume=self._shaped(frame.seen(start.volume, operators), resolution_ang),
                 sums=np.zeros_like(start.sums),
+                self_agreement=frame.agreement,
             )
-            for start, frame in zip(starts, frames, strict=True)
+            for frame in likely_axes(start.volume, self.descent.symmetry, radius)[:_MOST_AXES]
         ]
-        return turned, frames[0].agreement
 
-    def _frame(self, volume: Reals, iteration: int) -> Frame:
-        radius = self.box_px * self.pixel_ang / max(self.descent.resolution_at(iteration), _AXES_AT_ANG)
-        return find_axes(volume, self.descent.symmetry, min(radius, self.box_px / 2 - 1))
-
-    def ended(self, start: _Start, self_agreement: float) -> FirstMap:
+    def ended(self, start: _Start) -> FirstMap:
         """Centre the map, and say how it came about."""
         volume = start.volume
         if len(symmetry_operators(self.descent.symmetry)) == 1:
@@ -297,7 +326,7 @@ class _Course:
             "iterations": self.descent.iterations,
             "particles_drawn": sum(map(len, self.lots)),
             "score": [round(float(score), 5) for score in start.scores],
-            "self_agreement": round(self_agreement, 4),
+            "self_agreement": round(float(start.self_agreement), 4),
         }
         return FirstMap(volume, quality)
 

@@ -1,5 +1,6 @@
 """Where the symmetry axes of a map lie, and maps turned so that they lie along z and x."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.kernels.poses import turn_onto_lattice
-from napari_tomoflow.core.ops.so3 import rotation_grid, symmetry_operators
+from napari_tomoflow.core.ops.so3 import angular_distance_deg, rotation_grid, symmetry_operators
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
@@ -17,6 +18,9 @@ _STEP_DEG = 9.0
 _ROUGH_RADIUS = 6.0
 _STARTS = 3
 _EVALUATIONS = 250
+_SAME_AGREEMENT = 1e-3
+"""Climbs that end this near each other in agreement ended at the same axes, or at such as are alike."""
+
 _SAMPLES_AT_A_TIME = 2_000_000
 
 
@@ -36,14 +40,16 @@ class Frame:
     shift_px_xyz: Floats
     agreement: float = 1.0
 
-    def seen(self, volume: Reals) -> Reals:
-        """Return a map in the new frame, by cubic interpolation."""
+    def seen(self, volume: Reals, operators: Floats | None = None) -> Reals:
+        """Return a map in the new frame, by cubic interpolation; with operators, the mean of all it is turned by."""
         from scipy.ndimage import affine_transform
 
-        centre = np.array(volume.shape) // 2
-        matrix = self.rotation[::-1, ::-1]
-        offset = centre + self.shift_px_xyz[::-1] - matrix @ centre
-        return np.asarray(affine_transform(volume, matrix, offset, order=3), np.float32)
+        centre, total = np.array(volume.shape) // 2, np.zeros(volume.shape, np.float64)
+        turns = self.rotation[None] if operators is None else self.rotation @ operators
+        for turn in turns:
+            matrix = turn[::-1, ::-1]
+            total += affine_transform(volume, matrix, centre + self.shift_px_xyz[::-1] - matrix @ centre, order=3)
+        return np.asarray(total / len(turns), np.float32)
 
 
 def centroid_px_xyz(volume: Reals) -> Floats:
@@ -57,7 +63,12 @@ def centroid_px_xyz(volume: Reals) -> Floats:
 
 
 def find_axes(volume: Reals, symmetry: str, radius: float) -> Frame:
-    """Find the frame in which a map agrees best with itself turned by a point group.
+    """Find the frame in which a map agrees best with itself turned by a point group: the first of `likely_axes`."""
+    return likely_axes(volume, symmetry, radius)[0]
+
+
+def likely_axes(volume: Reals, symmetry: str, radius: float) -> list[Frame]:
+    """Find the frames in which a map agrees well with itself turned by a point group, the best first.
 
     Parameters
     ----------
@@ -69,24 +80,70 @@ def find_axes(volume: Reals, symmetry: str, radius: float) -> Frame:
 
     Notes
     -----
-    Rotations all over are compared with the map's centroid as the centre, then the best are refined together with
-    the centre by Nelder and Mead's method.
+    Rotations all over are compared about two centres, that of the box and the map's centroid; the best of each are
+    refined together with the centre by Nelder and Mead's method. Some of what they end at may be false: a stack of
+    rings, say, is nearly alike about the middle of one and half-way between two.
     """
     centroid = centroid_px_xyz(volume)
     operators = symmetry_operators(symmetry)
     if len(operators) == 1:
-        return Frame(np.eye(3), centroid)
-    centred = Frame(np.eye(3), centroid).seen(volume)
+        return [Frame(np.eye(3), centroid)]
     grid = _directions(symmetry)
-    rough = _SelfAgreement(centred, operators, min(radius, _ROUGH_RADIUS)).of_rotations(grid)
-    fine = _SelfAgreement(centred, operators, radius)
-    found = [_climbed(fine, grid[start]) for start in np.argsort(-rough, kind="stable")[:_STARTS]]
-    best = max(found, key=lambda frame: frame.agreement)
-    return Frame(best.rotation, centroid + best.shift_px_xyz, best.agreement)
+    found = []
+    for centre in (np.zeros(3), centroid):
+        centred = Frame(np.eye(3), centre).seen(volume)
+        rough = _SelfAgreement(centred, operators, min(radius, _ROUGH_RADIUS)).of_rotations(grid)
+        fine = _SelfAgreement(centred, operators, radius)
+        for start in _apart(grid, rough, symmetry):
+            frame = climbed(fine.of, grid[start], np.zeros(3), _STEP_DEG / 2, 1.0)
+            found.append(Frame(frame.rotation, centre + frame.shift_px_xyz, frame.agreement))
+    return _unlike(found)
 
 
-def _climbed(self_agreement: "_SelfAgreement", rotation: Floats) -> Frame:
-    """Climb from a frame about the centre to the nearest that agrees best."""
+def _apart(grid: Floats, agreement: Floats, symmetry: str) -> list[int]:
+    """Choose the rotations of a grid that agree best and do not lie beside each other."""
+    chosen: list[int] = []
+    for number in np.argsort(-agreement, kind="stable"):
+        if all(angular_distance_deg(grid[number], grid[other], symmetry) > 1.5 * _STEP_DEG for other in chosen):
+            chosen.append(int(number))
+        if len(chosen) == _STARTS:
+            break
+    return chosen
+
+
+def _unlike(frames: list[Frame]) -> list[Frame]:
+    """Sort frames by agreement, and leave out those that came to the same."""
+    ordered = sorted(frames, key=lambda frame: -frame.agreement)
+    kept = ordered[:1]
+    for frame in ordered[1:]:
+        if kept[-1].agreement - frame.agreement > _SAME_AGREEMENT:
+            kept.append(frame)
+    return kept
+
+
+def self_agreement(volume: Reals, symmetry: str, radius: float) -> float:
+    """Return the share of its power that a map keeps when it is averaged over a point group, up to a frequency."""
+    return _SelfAgreement(volume, symmetry_operators(symmetry), radius).of(np.eye(3), np.zeros(3))
+
+
+def climbed(
+    agreement: Callable[[Floats, Floats], float],
+    rotation: Floats,
+    shift_px_xyz: Floats,
+    step_deg: float,
+    step_px: float,
+) -> Frame:
+    """Climb from a frame to the nearest that agrees best, by Nelder and Mead's method.
+
+    Parameters
+    ----------
+    agreement : callable
+        Of a rotation and a shift as in `Frame`.
+    rotation : float64[3, 3]
+    shift_px_xyz : float64[3]
+    step_deg, step_px : float
+        First steps; the nearest maximum is no farther away.
+    """
     from scipy.optimize import minimize
     from scipy.spatial.transform import Rotation
 
@@ -94,11 +151,12 @@ def _climbed(self_agreement: "_SelfAgreement", rotation: Floats) -> Frame:
         return np.asarray(rotation @ Rotation.from_rotvec(step).as_matrix())
 
     def lost(step: Floats) -> float:
-        return -self_agreement.of(turned(step[:3]), step[3:])
+        return -agreement(turned(step[:3]), step[3:])
 
-    simplex = np.vstack([np.zeros(6), np.diag([np.deg2rad(_STEP_DEG / 2)] * 3 + [1.0] * 3)])
+    start = np.concatenate([np.zeros(3), shift_px_xyz])
+    simplex = start + np.vstack([np.zeros(6), np.diag([np.deg2rad(step_deg)] * 3 + [step_px] * 3)])
     options: Any = {"initial_simplex": simplex, "maxfev": _EVALUATIONS, "xatol": 1e-3, "fatol": 1e-6}
-    best = minimize(lost, np.zeros(6), method="Nelder-Mead", options=options)
+    best = minimize(lost, start, method="Nelder-Mead", options=options)
     return Frame(turned(best.x[:3]), np.asarray(best.x[3:]), -float(best.fun))
 
 

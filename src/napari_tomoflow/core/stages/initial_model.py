@@ -17,6 +17,9 @@ __all__ = ["INITIAL_MODEL", "InitialModelParams", "initial_model"]
 _PIXELS_PER_DETAIL = 8.0 / 3.0
 """Pixels to the finest detail: Nyquist lies a third beyond it."""
 
+_DETAIL_SHARE, _DETAIL_RANGE_ANG = 0.15, (20.0, 40.0)
+"""Finest detail: a share of the diameter, within a range."""
+
 _SHARE_OF_STARTS, _SHARES = 4, 5
 """The map takes this many shares of the time, poses of all particles the rest."""
 
@@ -25,6 +28,7 @@ class InitialModelParams(Params):
     """What the particles are, and how fine the first map is to be."""
 
     species: str = param("", help="Kind of particle; empty for all.")
+    only_class: int = param(0, low=0, help="Class of the particles that are taken; 0 takes all.")
     name: str = param("", help="Name of the result; empty takes the species.")
     diameter_ang: float | None = param(
         None, unit="Å", low=20, high=5000, help="Diameter of the particle; empty takes what the picks say."
@@ -32,7 +36,9 @@ class InitialModelParams(Params):
     symmetry: str = param(
         "C1", help="Point group: C1, C2, ..., D2, ..., T, O, I; its axes are found half-way and then imposed."
     )
-    resolution_ang: float = param(40.0, unit="Å", low=10, high=100, help="Finest detail of the map.")
+    resolution_ang: float | None = param(
+        None, unit="Å", low=10, high=100, help="Finest detail of the map; empty takes 0.15 diameters, 20 to 40 Å."
+    )
     reach_ang: float | None = param(
         None, unit="Å", low=1, help="How far picks may lie off the particle's centre; empty takes an eighth of it."
     )
@@ -103,16 +109,17 @@ def initial_model(
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
 
-    data = of_species(dataset, params.species)
+    data = of_species(dataset, params.species, params.only_class)
     diameter = params.diameter_ang or diameter_ang_of(data.particles)
     reach_ang = params.reach_ang or diameter / 8
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
-    pixel_ang = max([params.resolution_ang / _PIXELS_PER_DETAIL, *(one.pixel_ang for one in data.series.values())])
+    finest_ang = params.resolution_ang or min(max(_DETAIL_SHARE * diameter, _DETAIL_RANGE_ANG[0]), _DETAIL_RANGE_ANG[1])
+    pixel_ang = max([finest_ang / _PIXELS_PER_DETAIL, *(one.pixel_ang for one in data.series.values())])
     box_px = params.box_px or 2 * max(12, math.ceil(0.9 * diameter / pixel_ang))
     sources = RawSources(data, diameter / 2, params.dose_weighting)
     descent = Descent(
         diameter_ang=diameter,
-        resolution_ang=max(params.resolution_ang, 2.2 * pixel_ang),
+        resolution_ang=max(finest_ang, 2.2 * pixel_ang),
         symmetry=params.symmetry,
         reach_ang=reach_ang,
         iterations=params.iterations,
@@ -138,4 +145,4 @@ def _first(report: Report) -> Report:
     return share
 
 
-INITIAL_MODEL = Stage.of(initial_model, version=1, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
+INITIAL_MODEL = Stage.of(initial_model, version=2, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
