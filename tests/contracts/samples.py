@@ -35,6 +35,7 @@ SMALL = {
     "initial-model": {"diameter_ang": 120.0, "iterations": 10, "starts": 1, "lots": 2},
     "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1"},
     "polish": {"diameter_ang": 120.0, "rounds": 1, "folds": 2},
+    "align-map": {"resolution_ang": 60.0},
     "classify": {"diameter_ang": 120.0, "iterations": 5, "repeats": 2},
     "extract": {"content": "both", "diameter_ang": 80.0, "box_px": 16},
 }

@@ -112,7 +112,5 @@ def _opened(path: Path, upsampling: int) -> Iterator["tifffile.TiffFile"]:
     """Open a file of electrons."""
     with opened_tiff(path, superres=upsampling - 1) as file:
         if not file.is_eer:
-            raise DataError(
-                f"{path} holds no electrons as EER has them; copy it again, or if it is TIFF, name it so."
-            )
+            raise DataError(f"{path} holds no electrons as EER has them; copy it again, or if it is TIFF, name it so.")
         yield file

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import (
+    AlignedMap,
     AlignedSeries,
     Alignment,
     Average,
@@ -77,8 +78,8 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
     """Write a noun into `folder`, its quality beside it as ``quality.json``.
 
     A simulation is written as its series, with the truth in a folder of its own, an aligned series as a
-    series and an alignment, and an average as a map and its particles, so that later stages find them like
-    any others. What belongs to other items is put into folders of these within ``parts``.
+    series and an alignment, and an average or an aligned map as a map and its particles, so that later stages
+    find them like any others. What belongs to other items is put into folders of these within ``parts``.
 
     Returns
     -------
@@ -97,6 +98,9 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
     elif isinstance(noun, Average):
         save_map(noun.map, folder)
         write_particles(folder / FILE_OF[ParticleSet], noun.particles)
+    elif isinstance(noun, AlignedMap):
+        save_map(noun, folder)
+        write_particles(folder / FILE_OF[ParticleSet], noun.particles)
     elif isinstance(noun, Simulation):
         _save_truth(noun, folder / FILE_OF[Simulation])
         save_series(noun.series, folder)
@@ -114,7 +118,7 @@ def outputs_of(noun: Noun) -> dict[str, str]:
     kinds: tuple[type[Noun], ...] = (type(noun),)
     if isinstance(noun, AlignedSeries):
         kinds = (TiltSeries, Alignment)
-    elif isinstance(noun, Average):
+    elif isinstance(noun, Average | AlignedMap):
         kinds = (DensityMap, ParticleSet)
     elif isinstance(noun, Classes):
         kinds = (Classes, ParticleSet)

@@ -26,7 +26,7 @@ from napari_tomoflow.project.book import Project, missing
 from napari_tomoflow.project.ensembles import gather_ensemble
 from napari_tomoflow.project.fingerprint import companions, reference_to_file, referenced_files
 from napari_tomoflow.project.gathering import gather, item_name, species_named
-from napari_tomoflow.project.lineage import Lineage
+from napari_tomoflow.project.lineage import Lineage, Result
 from napari_tomoflow.project.log import LOG_NAME
 from napari_tomoflow.project.record import RECORD_NAME, Reference
 from napari_tomoflow.project.summary import SUMMARY_NAME
@@ -265,11 +265,22 @@ def _inputs(lineage: Lineage, request: Request, series: str, but_job: int | None
             result = lineage.newest(kind, series, but_job=but_job)
         else:
             result = lineage.in_ancestry(kind, series, request.from_job)
+        if result is not None and needed.kind is ParticleSet and _is_of_another_map(result, request, found):
+            result = None
         if result is not None:
             found[name] = result.reference(kind)
         elif needed.required:
             raise MissingError(missing(needed.kind, series, request.from_job, lineage.kinds(series)))
     return found
+
+
+def _is_of_another_map(particles: Result, request: Request, found: dict[str, Reference]) -> bool:
+    """Tell whether particles beside a map do not lie in its frame: made before it, or the map is a file's."""
+    maps = [name for name, needed in request.stage.inputs.items() if needed.kind is DensityMap]
+    if not maps:
+        return False
+    made = found[maps[0]].job if maps[0] in found else None
+    return made is None or particles.job.number < made
 
 
 def _given(project: Project, request: Request) -> dict[str, Reference]:

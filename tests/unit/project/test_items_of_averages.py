@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from half_maps import atoms, with_noise
+from napari_tomoflow.core.averaging import map_comparison
+from napari_tomoflow.core.averaging.symmetry_axis import Frame
 from napari_tomoflow.core.errors import MissingError
-from napari_tomoflow.core.model import DensityMap, FinishedMap
+from napari_tomoflow.core.model import DensityMap, FinishedMap, ParticleSet
+from napari_tomoflow.core.ops.so3 import rotation_z
+from napari_tomoflow.core.stages.align_map import ALIGN_MAP, AlignMapParams
 from napari_tomoflow.core.stages.postprocess import POSTPROCESS, PostprocessParams
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.project import Project, run
@@ -74,3 +78,37 @@ def test_half_maps_of_other_programs_are_finished_in_a_project_without_series(tm
 def test_an_average_without_halves_fails_with_a_sentence(averaged):
     record = run(averaged, POSTPROCESS, PostprocessParams(species="spot"))
     assert record.items["spot"].error.startswith("spot has no halves; refine it")
+
+
+def aligned_jobs(project, **params):
+    ((name, inputs),) = make_plan(project, Request(ALIGN_MAP, AlignMapParams(**params))).items.items()
+    return name, {given: reference.job for given, reference in inputs.items() if not given.startswith("params")}
+
+
+def test_an_average_is_aligned_with_its_particles_and_goes_on_with_them(averaged, tmp_path, monkeypatch):
+    write_mrc(tmp_path / "target.mrc", np.ones((4, 4, 4), np.float32), 5.0)
+    turn = Frame(rotation_z(90.0), np.array([2.0, 0.0, 0.0]))
+    monkeypatch.setattr(map_comparison, "compare_and_align", lambda *_: (turn, {"correlation_after": 1.0}))
+    params = {"species": "spot", "target": tmp_path / "target.mrc"}
+    assert aligned_jobs(averaged, **params) == ("spot", {"map": 6, "particles": 6, "target": None})
+    before = averaged.load(ParticleSet, "spot")
+    record = run(averaged, ALIGN_MAP, AlignMapParams(**params))
+    assert record.items["spot"].outputs == {"DensityMap": "map.mrc", "ParticleSet": "particles.star"}
+    after = averaged.load(ParticleSet, "spot")
+    np.testing.assert_allclose(after.matrices, before.matrices @ turn.rotation, atol=1e-6)
+    moved = before.matrices @ (turn.shift_px_xyz * 5.0)
+    np.testing.assert_allclose(after.centers_ang_zyx, before.centers_ang_zyx + moved[:, ::-1], atol=1e-3)
+    joined = make_plan(averaged, Request(fake.JOIN, fake.JoinParams(species="spot"))).items["spot"]
+    assert {given: joined[given].job for given in joined if "Particle" in given or "reference" in given} == {
+        "data.ParticleSet.spot": record.number, "reference": record.number,
+    }  # fmt: skip
+    assert {"data.TiltSeries.A", "data.TiltSeries.B"} <= set(joined)
+
+
+def test_particles_of_the_other_hand_or_of_another_map_are_left_out(averaged, tmp_path):
+    record = run(averaged, ALIGN_MAP, AlignMapParams(species="spot", flip=True))
+    assert record.items["spot"].outputs == {"DensityMap": "map.mrc"}
+    assert averaged.load(DensityMap, "spot").quality["flipped"]
+    assert aligned_jobs(averaged, species="spot", symmetry="C2") == ("spot", {"map": record.number})
+    write_mrc(tmp_path / "spot.mrc", np.ones((4, 4, 4), np.float32), 5.0)
+    assert aligned_jobs(averaged, map=tmp_path / "spot.mrc", flip=True) == ("spot", {"map": None})

@@ -202,7 +202,7 @@ class Everywhere:
         foremost = np.argpartition(-best, pool - 1, axis=1)[:, :pool]
         each = np.arange(len(best))[:, None]
         foremost = foremost[each, np.lexsort((foremost, -best[each, foremost]))]
-        chosen = np.stack([_not_beside(self.rotations[one], 1.2 * self.step_deg, count) for one in foremost])
+        chosen = np.stack([not_beside(self.rotations[one], 1.2 * self.step_deg, count) for one in foremost])
         chosen = foremost[each, chosen]
         agreement = best[each, chosen].astype(np.float64)
         return Poses(self.rotations[chosen], shift_px[each, chosen], agreement, np.zeros_like(agreement))
@@ -233,8 +233,8 @@ def lattice_within(radius: float) -> tuple[Indices, Indices]:
     return np.stack([x[inside], y[inside], z[inside]], axis=1), numbers
 
 
-def _not_beside(rotations: Floats, distance_deg: float, count: int) -> Indices:
-    """Take rotations in order, but none close to one taken before; fill up with the first left out."""
+def not_beside(rotations: Floats, distance_deg: float, count: int) -> Indices:
+    """Take rotations in order, but none close to one taken before; fill up with the first left out: int64[count]."""
     left = np.arange(len(rotations))
     taken: list[int] = []
     while len(left) and len(taken) < count:

@@ -1,5 +1,6 @@
 """The nouns: everything that passes between stages is one of these."""
 
+from napari_tomoflow.core.model.aligned_map import AlignedMap
 from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.average import Average
@@ -26,6 +27,7 @@ from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.model.tomogram import Tomogram
 
 __all__ = [
+    "AlignedMap",
     "AlignedSeries",
     "Alignment",
     "Average",

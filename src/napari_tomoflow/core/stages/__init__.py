@@ -2,6 +2,7 @@
 
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.align import ALIGN
+from napari_tomoflow.core.stages.align_map import ALIGN_MAP
 from napari_tomoflow.core.stages.classify import CLASSIFY
 from napari_tomoflow.core.stages.ctf import CTF
 from napari_tomoflow.core.stages.extract import EXTRACT
@@ -33,4 +34,5 @@ STAGES: tuple[Stage, ...] = (
     POSTPROCESS,
     CLASSIFY,
     MAP_BACK,
+    ALIGN_MAP,
 )

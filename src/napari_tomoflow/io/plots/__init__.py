@@ -8,6 +8,7 @@ from napari_tomoflow.core.model import (
     Average,
     Classes,
     CtfSeries,
+    DensityMap,
     FinishedMap,
     MappedBack,
     Noun,
@@ -30,13 +31,14 @@ DRAWN: tuple[type[Noun], ...] = (
     ParticleSet,
     Average,
     Classes,
+    DensityMap,
     FinishedMap,
     MappedBack,
     Polished,
 )
 """Nouns of which there are figures."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, FinishedMap, MappedBack, Polished)
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, DensityMap, FinishedMap, MappedBack, Polished)
 """Those that need no series to be drawn."""
 
 _DOTS_PER_INCH = 110
@@ -63,6 +65,10 @@ def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram 
         from napari_tomoflow.io.plots.classes import classes_figures
 
         return classes_figures(noun)
+    if isinstance(noun, DensityMap):
+        from napari_tomoflow.io.plots.aligned_map import aligned_map_figures
+
+        return aligned_map_figures(noun)
     if isinstance(noun, FinishedMap):
         from napari_tomoflow.io.plots.finished_map import finished_map_figures
 
