@@ -39,6 +39,7 @@ def test_two_conformations_of_a_ribosome_mixed_70_to_30_are_told_apart(ribosomes
     # Measured 0.99 to 1.00.
     assert accuracy_of(parted, truth) > 0.95
     assert min(stability(parted.best, parted.others).agreement) > 0.9
+    assert parted.best.record["gain"] > 4 * parted.best.record["gain_error"]
     np.testing.assert_allclose(parted.noise_power[1:], 1.0, atol=0.1)
 
 
@@ -68,12 +69,11 @@ def test_a_mask_around_what_differs_lets_weaker_differences_be_seen():
     assert focused > 0.9
 
 
-@pytest.mark.parametrize("method", ["multi-reference", "likelihood"])
+@by_images
 def test_particles_that_are_all_alike_do_not_explain_each_other_by_classes(shared_data, method):
     images, _ = mixed_50s(shared_data, 72, 0)
-    parted = part_by_images(images, recipe_for(images, method, repeats=4))
-    # Any cut through noise explains it somewhat, but no two of them are the same.
-    assert np.mean(stability(parted.best, parted.others).rand_index) < 0.3
+    record = part_by_images(images, recipe_for(images, method, repeats=1)).best.record
+    assert record["gain"] < 3 * record["gain_error"]
 
 
 def test_classes_nobody_needs_stay_small_or_empty(shared_data):

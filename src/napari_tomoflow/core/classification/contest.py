@@ -9,8 +9,7 @@ particles are shared out by how likely each map makes them, and maps are summed 
 τ² is the power that a difference may have, a share of the average's in each shell: what few particles show is held
 back. A particle that helped to make a map finds its own noise in it, and would never leave: with some hundred particles
 that alone decides. So particles are dealt into folds, and each fold is compared with maps summed from the others. What
-is not in the data then does not grow: of particles that are all alike the maps become one. A split is judged
-by how much its maps explain particles they have not seen better than maps of as many particles drawn at random do.
+is not in the data then does not grow, and a split is judged by how much its maps explain particles they have not seen.
 
 τ² is small at first, so that only what the average has most of, its coarsest detail, decides: that seldom leads astray,
 and is hardly moved by noise. Multi-reference classification ends with each particle in one class only.
@@ -78,8 +77,7 @@ class Contest:
         Returns
         -------
         Split
-            ``merit`` is the mean gain in log likelihood over classes as large drawn at random, of particles the maps
-            have not seen; ``record["gain_error"]`` is its standard error.
+            ``merit`` is the mean gain in log likelihood over the average, of particles the maps have not seen.
         """
         rng = np.random.default_rng([seed, 0])
         fold = rng.permutation(len(self.spectra)) % FOLDS
@@ -91,29 +89,22 @@ class Contest:
             held_back = restraint(number)
             gains = self._gains(shares, fold, held_back)
             before, priors = shares, shares.mean(axis=0)
-            explained = logsumexp(gains, axis=1, b=priors)
-            history.append(float(explained.mean()))
+            history.append(float(logsumexp(gains, axis=1, b=priors).mean()))
             shares = self._shared_out(gains, priors, held_back == 1.0)
             last, change = change, float(np.abs(shares - before).sum()) / (2 * len(shares))
             # A difference that is about to be found begins with small changes that grow.
             if held_back == 1.0 and change <= min(_SETTLED, last):
                 break
         report(1, 1, "Letting classes compete")
-        drawn = self._gains(rng.permutation(shares), fold)
-        over_chance = explained - logsumexp(drawn, axis=1, b=shares.mean(axis=0))
-        record = {
-            "iterations": len(history),
-            "gains": [round(one - history[-1] + float(over_chance.mean()), 5) for one in history],
-            "gain_error": round(float(over_chance.std() / np.sqrt(len(over_chance))), 5),
-        }
-        return Split(shares, float(over_chance.mean()), record=record)
+        record = {"iterations": len(history), "gains": [round(one, 5) for one in history]}
+        return Split(shares, history[-1], record=record)
 
     def _shared_out(self, gains: Floats, priors: Floats, is_free: bool) -> Floats:
         if self.exclusive and is_free:
             return np.asarray(np.eye(self.n_classes)[gains.argmax(axis=1)])
         return shares_of(gains, priors)
 
-    def _gains(self, shares: Floats, fold: Indices, held_back: float = 1.0) -> Floats:
+    def _gains(self, shares: Floats, fold: Indices, held_back: float) -> Floats:
         """Compare every particle with the maps its fold had no part in: float64[P, K]."""
         with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
             sums, weights = self._summed(shares, fold)
@@ -123,28 +114,24 @@ class Contest:
             gains = np.empty(shares.shape)
             for number in range(FOLDS):
                 mine = np.flatnonzero(fold == number)
-                gains[mine] = self._compared(mine, self.spectra.lattice.masked(maps[number], self.mask))
+                gains[mine] = gains_of(self.spectra[mine], self.spectra.lattice.masked(maps[number], self.mask))
         return gains
 
     def _summed(self, shares: Floats, fold: Indices) -> tuple[Waves, Reals]:
         """Sum each fold's particles into each class: two arrays [F, K, G]."""
-        spectra = self.spectra
-        shape = (FOLDS, shares.shape[1], spectra.sums.shape[1])
+        shape = (FOLDS, self.n_classes, self.spectra.sums.shape[1])
         sums, weights = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
         for number in range(FOLDS):
             mine = np.flatnonzero(fold == number)
-            part = np.asarray(shares[mine].T, np.float32)
-            # A product of real numbers: the real and imaginary parts side by side.
-            sums[number] = (part @ spectra.sums[mine].view(np.float32)).view(np.complex64)
-            weights[number] = part @ spectra.weights[mine]
+            sums[number], weights[number] = self.spectra[mine].shared_out(shares[mine])
         return sums, weights
 
-    def _compared(self, chosen: Indices, maps: Waves) -> Floats:
-        """Return the gain of each map over the average, for some particles: float64[P', K]."""
-        spectra = self.spectra
-        agreement = spectra.sums[chosen].view(np.float32) @ maps.view(np.float32).T
-        power = spectra.weights[chosen] @ (maps.real**2 + maps.imag**2).T
-        return np.asarray(agreement - power / 2, np.float64)
+
+def gains_of(spectra: Spectra, maps: Waves) -> Floats:
+    """Return how much likelier each map makes each particle than the average does: float64[P, K] for maps [K, G]."""
+    agreement = spectra.sums.view(np.float32) @ maps.view(np.float32).T
+    power = spectra.weights @ (maps.real**2 + maps.imag**2).T
+    return np.asarray(agreement - power / 2, np.float64)
 
 
 def restraint(iteration: int) -> float:

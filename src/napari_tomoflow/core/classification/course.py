@@ -1,8 +1,7 @@
 """The course of a classification by images: the average, what particles show beyond it, and repeats that part them."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.classification.clusters import clustered
 from napari_tomoflow.core.classification.components import find_components
 from napari_tomoflow.core.classification.contest import Contest
+from napari_tomoflow.core.classification.proof import Run, unseen_gain
 from napari_tomoflow.core.classification.recipe import Recipe
 from napari_tomoflow.core.classification.spectra import Lattice, Spectra, gather_spectra
 from napari_tomoflow.core.classification.split import Split
@@ -35,7 +35,7 @@ class Parted:
     Attributes
     ----------
     best : Split
-        The repeat of the highest merit.
+        The repeat of the highest merit; its record has ``gain`` and ``gain_error``, see `proof.unseen_gain`.
     others : tuple of Split
     noise_power : float64[S]
         Of the images, in each shell; 1 where they were whitened well.
@@ -69,15 +69,18 @@ def part_by_images(
     """
     ball = soft_sphere(recipe.box_px, 0.5 * recipe.diameter_ang / recipe.pixel_ang + _ROOM_PX)
     mask = ball if focus is None else ball * focus
-    first, second, third = (part(report, number, 3) for number in range(3))
+    first, second, third, fourth = (part(report, number, 4) for number in range(4))
     average = reconstruct_at_poses(source, symmetry=recipe.symmetry, report=first, map_batches=map_batches).volume
     average = average * ball
     lattice, operators = Lattice(recipe.box_px, recipe.radius), symmetry_operators(recipe.symmetry)
     spectra = gather_spectra(source, average, lattice, operators, ball, recipe.diameter_ang, second, map_batches)
     inverse_power = _inverse_power(lattice, average, recipe.difference)
-    splits = _repeated(_run(spectra, inverse_power, mask, recipe), recipe, third, steps)
+    run = _run(inverse_power, mask, recipe)
+    splits = _repeated(run, spectra, recipe, third, steps)
+    gain, error = unseen_gain(spectra, inverse_power, mask, run, recipe.seed, fourth)
     best = int(np.argmax([split.merit for split in splits]))
-    return Parted(splits[best], tuple(splits[:best] + splits[best + 1 :]), spectra.noise_power)
+    record = {**splits[best].record, "gain": round(gain, 5), "gain_error": round(error, 5)}
+    return Parted(replace(splits[best], record=record), tuple(splits[:best] + splits[best + 1 :]), spectra.noise_power)
 
 
 def _inverse_power(lattice: Lattice, average: Reals, difference: float) -> Reals:
@@ -89,25 +92,27 @@ def _inverse_power(lattice: Lattice, average: Reals, difference: float) -> Reals
     return np.asarray(2.0 / allowed[shells], np.float32)
 
 
-def _run(spectra: Spectra, inverse_power: Reals, mask: Reals, recipe: Recipe) -> Callable[[int, Report], Split]:
-    """Return what parts the particles, given a seed."""
-    if recipe.method == "pca":
+def _run(inverse_power: Reals, mask: Reals, recipe: Recipe) -> Run:
+    """Return what parts particles."""
 
-        def by_components(seed: int, report: Report) -> Split:
-            found = find_components(spectra, inverse_power, mask, recipe.components, seed, recipe.iterations, report)
-            return clustered(found, recipe.n_classes, recipe.clustering, seed)
+    def by_components(spectra: Spectra, seed: int, report: Report) -> Split:
+        count = recipe.components
+        found = find_components(spectra, inverse_power, mask, count, seed, recipe.iterations, report)
+        return clustered(found, recipe.n_classes, recipe.clustering, seed)
 
-        return by_components
-    exclusive = recipe.method == "multi-reference"
-    return Contest(spectra, inverse_power, mask, recipe.n_classes, exclusive, recipe.iterations).run
+    def by_contest(spectra: Spectra, seed: int, report: Report) -> Split:
+        exclusive = recipe.method == "multi-reference"
+        return Contest(spectra, inverse_power, mask, recipe.n_classes, exclusive, recipe.iterations).run(seed, report)
+
+    return by_components if recipe.method == "pca" else by_contest
 
 
-def _repeated(run: Callable[[int, Report], Split], recipe: Recipe, report: Report, steps: Steps) -> list[Split]:
+def _repeated(run: Run, spectra: Spectra, recipe: Recipe, report: Report, steps: Steps) -> list[Split]:
     """Part the particles several times, from other random numbers each time."""
     kept = steps.load(_STEP)
     splits = [] if kept is None else _restored(kept)
     for number in range(len(splits), recipe.repeats):
-        splits.append(run(recipe.seed + number, part(report, number, recipe.repeats)))
+        splits.append(run(spectra, recipe.seed + number, part(report, number, recipe.repeats)))
         steps.save(_STEP, _as_arrays(splits))
     report(1, 1, "Parted into classes")
     return splits

@@ -55,10 +55,8 @@ def classes_of(
         "sure": round(float((split.shares.max(axis=1) > _SURE).mean()), 4),
         "series": _by_series(particles, class_of, len(maps)),
         "score": _scores(particles.score, class_of, len(maps)),
-        **{name: value for name, value in split.record.items()},
+        **split.record,
     }
-    if method in ("multi-reference", "likelihood"):
-        quality["gain"] = round(split.merit, 5)
     if others:
         quality["stability"] = stability(split, others).record()
     if doubts := _doubts(quality):
@@ -79,7 +77,7 @@ def _doubts(quality: Mapping[str, Any]) -> list[str]:
     """Say what speaks against the classes."""
     doubts = []
     if "gain" in quality and quality["gain"] <= _SURE_ERRORS * quality["gain_error"]:
-        doubts.append("Classes explain particles they have not seen no better than random classes do.")
+        doubts.append("Classes of half of the particles explain the others no better than random classes do.")
     if "stability" in quality and np.mean(quality["stability"]["rand_index"]) < _LEAST_RAND_INDEX:
         doubts.append(
             "Repeats found other classes, so chance made them; take fewer, or give a mask around what differs."

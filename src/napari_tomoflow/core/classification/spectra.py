@@ -131,6 +131,16 @@ class Spectra:
         """Return the number of particles."""
         return len(self.sums)
 
+    def __getitem__(self, chosen: Indices) -> "Spectra":
+        """Return some of the particles, in the order asked for."""
+        return replace(self, sums=self.sums[chosen], weights=self.weights[chosen])
+
+    def shared_out(self, shares: Floats) -> tuple[Waves, Reals]:
+        """Sum particles into classes, each with its share: two arrays [K, G] for shares float64[P, K]."""
+        part = np.asarray(shares.T, np.float32)
+        # A product of real numbers: the real and imaginary parts side by side.
+        return (part @ self.sums.view(np.float32)).view(np.complex64), part @ self.weights
+
 
 @dataclass(frozen=True, eq=False)
 class GatherBatch:

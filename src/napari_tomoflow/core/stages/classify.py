@@ -113,8 +113,8 @@ def classify(
     -------
     Classes
         The largest class first. ``quality["stability"]`` tells how far the repeats agree, ``quality["gain"]`` by how
-        much competing maps explain a particle they have not seen better than maps of random classes do, in units of
-        log likelihood: nothing is there to be told apart where it is not above 0.
+        much maps of one half of the particles, parted by itself, explain a particle of the other better than maps of
+        random classes do, in units of log likelihood: where it is not clearly above 0, classes are made by chance.
 
     Raises
     ------

@@ -146,7 +146,7 @@ def _draw_course(panel: Axes, quality: Mapping[str, Any]) -> None:
     if "gains" in quality:
         panel.plot(np.arange(1, len(quality["gains"]) + 1), quality["gains"], "o-", ms=3)
         panel.axhline(0.0, color="0.6", lw=0.8)
-        panel.set(title="Log likelihood over one average", xlabel="iteration", ylabel="mean gain of a particle unseen")
+        panel.set(title="Log likelihood over the average", xlabel="iteration", ylabel="mean gain of a particle unseen")
     else:
         panel.bar([str(number + 1) for number in range(len(quality["variance"]))], quality["variance"])
         panel.set(title="Spread along components", xlabel="component", ylabel="variance, in that of the noise")
