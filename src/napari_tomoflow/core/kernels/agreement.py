@@ -46,7 +46,7 @@ def correlate_slices(products_rft, images_rft, cube_rft, axes, scale, radius):
         products_rft[s, 0, 0] = 0.0
 
 
-@kernel
+@inner
 def sample_maps(values, slopes, maps, places):
     """Read one small map of cubic B-splines for each tilt and particle at a place of its own, with its slopes.
 
@@ -63,10 +63,10 @@ def sample_maps(values, slopes, maps, places):
 
     Notes
     -----
-    Not checked: shapes; w ≥ 5. Places beyond the map are read at its edge, with no slope across it. Threads own whole
-    tilts. NaN spreads.
+    Not checked: shapes; w ≥ 5. Places beyond the map are read at its edge, with no slope across it. NaN spreads. It is
+    over before threads would have come together: whoever has several fits to do shares those out.
     """
-    for t in prange(maps.shape[0]):
+    for t in range(maps.shape[0]):
         for p in range(maps.shape[1]):
             values[t, p], slopes[t, 0, p], slopes[t, 1, p] = _sample(maps[t, p], places[t, 0, p], places[t, 1, p])
 

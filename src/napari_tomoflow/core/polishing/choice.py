@@ -7,6 +7,7 @@ left out are fitted to themselves. The places of particles are judged by tilts l
 Legend: T tilts in use, P particles.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from napari_tomoflow.core.matching.threads import each_in_threads
 from napari_tomoflow.core.polishing.blocks import Block, InSpace
 from napari_tomoflow.core.polishing.fit import Sight, fitted
 from napari_tomoflow.core.polishing.geometry import PARTS, Part, SeriesGeometry, Term
-from napari_tomoflow.core.report import Report, silent
+from napari_tomoflow.core.report import Report, part, silent
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -81,20 +83,20 @@ def _chosen(sight: Sight, geometry: SeriesGeometry, jury: "_Jury", report: Repor
     strength = STRENGTHS["particles"][0]
     record = {"particles": _verdict(jury.gain_by_places(), strength)}
     taken: list[tuple[Part, float]] = []
-    known = jury.scores([])
     parts = PARTS[1:]
-    for number, part in enumerate(parts):
-        report(number, len(parts) + 1, _DOING)
-        tried = {strength: jury.scores([*taken, (part, strength)]) for strength in STRENGTHS[part]}
-        strength = max(tried, key=lambda one: float(tried[one].sum()))
-        record[part] = _verdict(tried[strength] - known, strength)
-        if record[part]["accepted"]:
-            taken.append((part, strength))
-            known = tried[strength]
+    shares = len(parts) + 1
+    known = jury.scores([[]], part(report, 0, shares))[0]
+    for number, name in enumerate(parts):
+        strengths = STRENGTHS[name]
+        tried = jury.scores([[*taken, (name, one)] for one in strengths], part(report, number + 1, shares))
+        best = int(np.argmax([scores.sum() for scores in tried]))
+        record[name] = _verdict(tried[best] - known, strengths[best])
+        if record[name]["accepted"]:
+            taken.append((name, strengths[best]))
+            known = tried[best]
     if not taken and not record["particles"]["accepted"]:
         return Chosen((), record)
-    taken.insert(0, ("particles", STRENGTHS["particles"][0]))
-    report(len(parts), len(parts) + 1, _DOING)
+    taken.insert(0, ("particles", strength))
     found = fitted(sight, [geometry.block(*one) for one in taken])
     return Chosen(tuple(Term(*one, values) for one, values in zip(taken, found.values, strict=True)), record)
 
@@ -138,10 +140,17 @@ class _Jury:
         places = geometry.places(STRENGTHS["particles"][0])
         return cls(sight, geometry, tuple(np.sort(one) for one in tenths if len(one)), places)
 
-    def scores(self, parts: Sequence[tuple[Part, float]]) -> Floats:
-        """Return the log likelihood of each particle left out, only its place fitted to itself: float64[...]."""
-        blocks = [self.geometry.block(*one) for one in parts]
-        return np.concatenate([self._scores_of(out, blocks) for out in self.left_out])
+    def scores(self, candidates: Sequence[Sequence[tuple[Part, float]]], report: Report) -> list[Floats]:
+        """Return for each choice of parts the log likelihood of each particle left out, its place fitted to itself."""
+        blocks = [[self.geometry.block(*one) for one in parts] for parts in candidates]
+        found: list[list[Floats]] = [[np.zeros(0)] * len(self.left_out) for _ in candidates]
+
+        def judge(index: int, stop: threading.Event) -> None:
+            candidate, fold = divmod(index, len(self.left_out))
+            found[candidate][fold] = self._scores_of(self.left_out[fold], blocks[candidate])
+
+        each_in_threads(judge, len(candidates) * len(self.left_out), report, _DOING)
+        return [np.concatenate(scores) for scores in found]
 
     def _scores_of(self, out: Indices, blocks: list[Block]) -> Floats:
         base_ang = np.zeros((len(self.sight.curvatures), 2, self.sight.n_particles))
