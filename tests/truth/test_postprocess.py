@@ -7,6 +7,7 @@ import pytest
 
 from half_maps import atoms, halves_of_two_resolutions, of_halves, shaped, with_noise, without_wedge
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
+from napari_tomoflow.core.matching.atoms import density_of_atoms
 from napari_tomoflow.core.model import Curve
 from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.ops.masks import mask_of_map, soft_sphere
@@ -99,6 +100,19 @@ def test_a_model_gives_the_map_its_amplitudes_around_each_voxel():
     true = detail_ratio(truth)
     assert detail_ratio(plain) < 0.75 * true
     assert detail_ratio(scaled.volume) == pytest.approx(true, rel=0.15)
+
+
+def test_atoms_are_a_model_where_their_coordinates_say():
+    rng = np.random.default_rng(8)
+    places_ang_xyz = rng.normal(size=(600, 3)) * 18.0 + [12.0, -6.0, 20.0]
+    points = np.zeros((BOX,) * 3, np.float32)
+    np.add.at(points, tuple(np.rint(places_ang_xyz[:, ::-1] / 2.0).astype(int).T + BOX // 2), 1.0)
+    density = of_halves(with_noise(shaped(points, lambda f: np.exp(-300 / 4 * (f / 2.0) ** 2)), 0.001, rng), 2.0)
+    model = density_of_atoms("atoms", places_ang_xyz, np.ones(600))
+    scaled = postprocess(density, model=model, params=PostprocessParams(local_resolution=False, lowpass_ang=7.0))
+    sharp, found = (shaped(volume, lambda f: f < 2.0 / 9.0) for volume in (points, scaled.volume))
+    assert np.corrcoef(sharp.ravel(), found.ravel())[0, 1] > 0.95
+    assert abs(fall_ang2(found, 2.0, 1 / 20, 1 / 10) - fall_ang2(sharp, 2.0, 1 / 20, 1 / 10)) < 15.0
 
 
 def test_a_missing_wedge_is_seen_along_its_direction():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.model import DensityMap
 from napari_tomoflow.core.ops.fourier import fourier_crop, radial_frequencies
@@ -42,8 +42,8 @@ def low_pass(radius: float, fading: float = 2.0) -> Floats:
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * share))
 
 
-def fitted(given: DensityMap, box_px: int, pixel_ang: float) -> Reals:
-    """Sample any map on the grid of an average: dense matter bright, its centre at voxel ``n // 2``.
+def fitted(given: DensityMap, box_px: int, pixel_ang: float, centre_ang_zyx: ArrayLike = (0.0, 0.0, 0.0)) -> Reals:
+    """Sample any map on the grid of an average: dense matter bright, its centre at voxel ``n // 2`` or off that.
 
     Detail that the grid cannot hold is filtered out first.
     """
@@ -55,5 +55,16 @@ def fitted(given: DensityMap, box_px: int, pixel_ang: float) -> Reals:
         frequency = radial_frequencies(volume.shape)
         transform = scipy.fft.rfftn(volume) * (frequency < 0.5 / ratio)
         volume = np.asarray(scipy.fft.irfftn(transform, s=volume.shape), np.float32)
-    offset = np.array(volume.shape) // 2 - ratio * (box_px // 2)
+    offset = np.array(volume.shape) // 2 - ratio * (box_px // 2) - np.asarray(centre_ang_zyx) / given.voxel_ang
     return np.asarray(affine_transform(volume, np.full(3, ratio), offset, (box_px,) * 3, order=3), np.float32)
+
+
+def band_pass(coarsest: float, radius: float, fading: float = 2.0) -> Floats:
+    """Return the gains of `low_pass` without the shells up to the coarsest.
+
+    Of detail coarser than itself a particle has none, and the CTF lets next to nothing of it through: whatever a map
+    holds there was made large by dividing noise and left-over background by that.
+    """
+    gain = low_pass(radius, fading)
+    gain[: int(coarsest) + 1] = 0.0
+    return gain

@@ -30,6 +30,11 @@ def density_of_atoms(
         Density each atom sums up to, e.g. its atomic number.
     voxel_ang : float
 
+    Returns
+    -------
+    DensityMap
+        ``quality`` tells where its centre lies in the frame of the positions, and the width of an atom.
+
     Raises
     ------
     DataError
@@ -39,11 +44,13 @@ def density_of_atoms(
     mass = np.asarray(weights, np.float64)
     if not len(positions) or not mass.sum() > 0:
         raise DataError(f"{name} has no atoms to make a density of; give a model with coordinates.")
-    offsets = positions - np.average(positions, axis=0, weights=mass)
+    centre = np.average(positions, axis=0, weights=mass)
+    offsets = positions - centre
     reach_ang = float(np.linalg.norm(offsets, axis=1).max()) + _MARGIN_ANG
     size = next_fast_size(int(np.ceil(2 * reach_ang / voxel_ang)))
     volume: NDArray[np.float32] = np.zeros((size,) * 3, np.float32)
     points = (offsets[:, ::-1] / voxel_ang + size // 2).astype(np.float32)
-    sigma = np.full(len(points), max(_SIGMA_ANG / voxel_ang, 0.7), np.float32)
-    splat_volume(volume, points, mass.astype(np.float32), sigma)
-    return DensityMap(name=name, volume=volume, voxel_ang=voxel_ang)
+    sigma = max(_SIGMA_ANG / voxel_ang, 0.7)
+    splat_volume(volume, points, mass.astype(np.float32), np.full(len(points), sigma, np.float32))
+    quality = {"centre_ang_zyx": centre[::-1].tolist(), "atom_sigma_ang": sigma * voxel_ang}
+    return DensityMap(name=name, volume=volume, voxel_ang=voxel_ang, quality=quality)

@@ -12,7 +12,7 @@ from napari_tomoflow.core.model import Curve, DensityMap, FinishedMap
 from napari_tomoflow.core.ops.local_fsc import LocalFilter, local_filter, window_px
 from napari_tomoflow.core.postprocessing.directional import directional_fsc
 from napari_tomoflow.core.postprocessing.guinier import Guinier, guinier, signal_share
-from napari_tomoflow.core.postprocessing.local_scaling import scaled_to_model
+from napari_tomoflow.core.postprocessing.local_scaling import model_on_grid, scaled_to_model
 from napari_tomoflow.core.postprocessing.mask import Masked, automatic_mask, given_mask
 from napari_tomoflow.core.postprocessing.params import PostprocessParams
 from napari_tomoflow.core.postprocessing.sharpening import Sharpening, sharpening_for, up_to
@@ -138,7 +138,7 @@ class _Finish:
             kept *= signal_share(curve.corrected)
         if self.given.model is None:
             return shell_filtered(mean, kept * sharpening.gain)
-        model = fitted(self.given.model, len(mean), self.density.voxel_ang)
+        model = model_on_grid(self.given.model, len(mean), self.density.voxel_ang)
         return scaled_to_model(shell_filtered(mean, kept), shell_filtered(model, kept), self.width_px)
 
     def local(self, sharpening: Sharpening, report: Report) -> LocalFilter:

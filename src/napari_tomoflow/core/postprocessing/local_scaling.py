@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.averaging.resizing import fitted, shell_filtered
+from napari_tomoflow.core.model import DensityMap
 from napari_tomoflow.core.ops.local_fsc import Bands
 
 Reals = NDArray[np.float32]
@@ -12,6 +14,20 @@ _ROUNDS = 3
 
 _MOST = 1e3
 """Gain beyond which there is nothing in the map to be scaled."""
+
+
+def model_on_grid(model: DensityMap, box_px: int, voxel_ang: float) -> Reals:
+    """Bring a model onto the grid of a map; atoms lie where their coordinates from its centre say, and are points.
+
+    Atoms are drawn wide, as their grid is coarse. That is undone as far as the grid goes: to 6 Å.
+    """
+    volume = fitted(model, box_px, voxel_ang, model.quality.get("centre_ang_zyx", (0.0, 0.0, 0.0)))
+    sigma_ang = model.quality.get("atom_sigma_ang")
+    if sigma_ang is None:
+        return volume
+    frequency = np.arange(box_px // 2 + 1) / (box_px * voxel_ang)
+    known = np.minimum(frequency, 0.5 / model.voxel_ang)
+    return shell_filtered(volume, np.exp(2.0 * (np.pi * sigma_ang * known) ** 2))
 
 
 def scaled_to_model(density: Reals, model: Reals, width_px: float) -> Reals:

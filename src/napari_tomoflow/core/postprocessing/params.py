@@ -19,7 +19,8 @@ class PostprocessParams(Params):
     other_half: Path | None = param(None, help="Second half of a map whose first half is --map.")
     mask: Path | None = param(None, help="Mask from 0 to 1 with a soft edge; empty makes one from the map.")
     model: Path | None = param(
-        None, help="Map or atomic model in register, whose amplitudes the map is given around each voxel."
+        None,
+        help="Map or atoms, in register from the centre, whose amplitudes the map is given around each voxel.",
     )
     structure_factor: Path | None = param(
         None, help="Table of frequency (1/Å) and intensity that the map is given instead of a B factor."

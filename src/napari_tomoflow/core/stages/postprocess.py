@@ -31,7 +31,7 @@ def postprocess(
     mask : DensityMap, optional
         In the frame of the map, at any voxel; from 0 to 1.
     model : DensityMap, optional
-        In register with the map, at any voxel.
+        In register with the map, at any voxel. Atoms of a file lie where their coordinates from its centre say.
     structure_factor : Curve, optional
         Intensity over 1/Å.
     mtf : Curve, optional
