@@ -5,6 +5,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_tomoflow.core.model import MappedBack, Tomogram
+from napari_tomoflow.core.model.placement import LABEL
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import Stage
@@ -89,7 +90,7 @@ def test_every_particle_has_a_surface_and_a_label_in_its_colour(placed):
             nearest = np.argmin(np.linalg.norm(corners - centre, axis=1))
             if placed.neighbours.distance_ang[placed.neighbours.of == row].min() > 160:
                 np.testing.assert_allclose(scene.surfaces.vertex_colors[nearest][:3], expected[row], atol=1e-6)
-            label = placed.particles.features["label"][row]
+            label = placed.particles.features[LABEL][row]
             np.testing.assert_allclose(scene.labels.get_color(int(label))[:3], expected[row], atol=0.01)
 
 

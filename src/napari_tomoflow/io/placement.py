@@ -13,7 +13,7 @@ from napari_tomoflow.io.files import read_text, write_text
 from napari_tomoflow.io.maps import load_map, save_map
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
-from napari_tomoflow.io.placement_scripts import write_scripts
+from napari_tomoflow.io.placement_scripts import PlacedFiles, write_scripts
 from napari_tomoflow.io.star import read_star, table_of, write_star
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def save_mapped_back(placed: MappedBack, folder: Path) -> None:
         write_star(folder / _NEIGHBOURS, {"neighbours": _table(placed)})
     about = {name: getattr(placed, name) for name in _RECORD} | {"species": list(placed.maps)}
     write_text(folder / _ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    files = {"painted": Path(PAINTED_FILE), "labels": Path(_LABELS)}
-    write_scripts(placed, folder, files | {species: _MAPS / species for species in placed.maps})
+    write_scripts(placed, folder, PlacedFiles(PAINTED_FILE, _LABELS, _MAPS))
 
 
 def load_mapped_back(folder: Path) -> MappedBack:

@@ -5,6 +5,7 @@ the labels. ArtiaX keeps every particle a thing of its own: it takes lists in vo
 and puts the middle of a map, half its length from its corner, at each.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,31 @@ ARTIAX_SCRIPT = "artiax.cxc"
 _ARTIAX_LISTS = "artiax_{}.star"
 
 
-def write_scripts(placed: MappedBack, folder: Path, files: dict[str, Path]) -> None:
-    """Write the scripts and the lists of ArtiaX beside the volumes and maps of a result.
+@dataclass(frozen=True)
+class PlacedFiles:
+    """Where the files of a result lie, relative to its folder.
 
-    Parameters
+    Attributes
     ----------
-    placed : MappedBack
-    folder : Path
-    files : dict of str to Path
-        ``painted`` and ``labels`` → their names in the folder; species → folder of its map, relative to it.
+    painted, labels : str
+    maps : Path
+        Folder that holds a folder for the map of each species.
     """
+
+    painted: str
+    labels: str
+    maps: Path
+
+
+def write_scripts(placed: MappedBack, folder: Path, files: PlacedFiles) -> None:
+    """Write the scripts and the lists of ArtiaX into the folder of a result, beside its volumes and maps."""
     write_text(folder / CHIMERAX_SCRIPT, "\n".join(_chimerax(placed, files)) + "\n")
     for name in placed.maps:
         _write_list(placed, name, folder / _ARTIAX_LISTS.format(name))
     write_text(folder / ARTIAX_SCRIPT, "\n".join(_artiax(placed, files)) + "\n")
 
 
-def _chimerax(placed: MappedBack, files: dict[str, Path]) -> list[str]:
+def _chimerax(placed: MappedBack, files: PlacedFiles) -> list[str]:
     """Draw the surface of all averages and colour each by what its label stands for."""
     labels = np.asarray(placed.particles.features[LABEL], np.int64)
     label_of, first = np.unique(labels, return_index=True)
@@ -47,8 +56,8 @@ def _chimerax(placed: MappedBack, files: dict[str, Path]) -> list[str]:
     return [
         f"# {len(labels)} averages in {placed.name}, coloured by {placed.colour_by}.",
         "# The tomogram they belong to, opened as well, lies where they lie.",
-        f'open "{files["painted"]}" name "averages in {placed.name}"',
-        f'open "{files["labels"]}" name "labels"',
+        f'open "{files.painted}" name "averages in {placed.name}"',
+        f'open "{files.labels}" name "labels"',
         "volume #1 style surface step 1 level 1",
         "volume #2 hide",
         f"color sample #1 map #2 palette {palette}",
@@ -57,12 +66,12 @@ def _chimerax(placed: MappedBack, files: dict[str, Path]) -> list[str]:
     ]
 
 
-def _artiax(placed: MappedBack, files: dict[str, Path]) -> list[str]:
+def _artiax(placed: MappedBack, files: PlacedFiles) -> list[str]:
     """Attach the surface of every average to the list of its particles."""
     lines = [
         "# For a new session of ChimeraX with the extension ArtiaX.",
         "artiax start",
-        f'artiax open tomo "{files["painted"]}"',
+        f'artiax open tomo "{files.painted}"',
     ]
     by_species = dict(zip(placed.species.tolist(), hex_of(colours_of(placed, "species")), strict=True))
     for number, name in enumerate(placed.maps, start=1):
@@ -70,7 +79,7 @@ def _artiax(placed: MappedBack, files: dict[str, Path]) -> list[str]:
         lines += [
             f'open "{_ARTIAX_LISTS.format(name)}" format relion',
             f"artiax particles {part} originScaleFactor {placed.voxel_ang:g}",
-            f'open "{files[name] / MAP_FILE}" id {model} name "{name}"',
+            f'open "{files.maps / name / MAP_FILE}" id {model} name "{name}"',
             f"artiax attach {model} toParticleList {part}",
             f"artiax particles {part} surfaceLevel {placed.levels[name]:.6g} color {by_species[name]}",
             f"artiax show {part} surfaces",

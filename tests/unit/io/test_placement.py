@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import MappedBack
+from napari_tomoflow.core.model.placement import LABEL
 from napari_tomoflow.core.stages.map_back import MapBackParams, map_back
 from napari_tomoflow.io.placement_colours import colours_of, hex_of, legend_of, limits_of
 from napari_tomoflow.io.plots.map_back import map_back_figures
@@ -63,7 +64,7 @@ def test_chimerax_script_opens_what_is_there_and_colours_every_label(placed, fol
     for name in re.findall(r'open "([^"]+)"', script):
         assert (folder / name).is_file(), name
     palette = dict(entry.split(",") for entry in re.search(r"palette (\S+)", script)[1].split(":"))
-    labels = placed.particles.features["label"]
+    labels = placed.particles.features[LABEL]
     assert palette == dict(zip(map(str, labels), hex_of(colours_of(placed)), strict=True))
     for name in ("painted.mrc", "labels.mrc"):
         with mrcfile.open(folder / name, header_only=True) as file:

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import DensityMap
+from napari_tomoflow.core.model.placement import LABEL
 from napari_tomoflow.core.simulation.molecules import hook, ribosome
 from napari_tomoflow.core.stages.map_back import MapBackParams, map_back
 
@@ -76,7 +77,7 @@ def test_every_face_of_the_painted_surface_lies_between_voxels_of_one_label():
 def test_labels_count_what_is_asked_for(label_by, highest):
     given = ensemble(6, ("hook", "proteasome", "proteasome"))
     placed = map_back(tomogram(), given, params=MapBackParams(label_by=label_by))
-    labels = placed.particles.features["label"]
+    labels = placed.particles.features[LABEL]
     assert set(np.unique(placed.labels)) == {0, *range(1, highest + 1)}
     centres = (
         np.round((given.particles.centers_ang_zyx - ORIGIN_ANG) / VOXEL_ANG).astype(int) + np.array(SHAPE_ZYX) // 2
@@ -131,10 +132,10 @@ def test_average_of_nothing_is_refused():
 
 
 def test_slabs_make_no_difference(monkeypatch):
-    from napari_tomoflow.core.mapping_back import course
+    from napari_tomoflow.core.mapping_back import painting
 
     whole = map_back(tomogram(), ensemble())
-    monkeypatch.setattr(course, "_VOXELS_AT_ONCE", 5 * SHAPE_ZYX[1] * SHAPE_ZYX[2])
+    monkeypatch.setattr(painting, "_VOXELS_AT_ONCE", 5 * SHAPE_ZYX[1] * SHAPE_ZYX[2])
     slabs = map_back(tomogram(), ensemble())
     np.testing.assert_array_equal(whole.painted, slabs.painted)
     np.testing.assert_array_equal(whole.labels, slabs.labels)

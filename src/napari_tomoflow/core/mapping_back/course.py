@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.errors import MissingError, ParamError
-from napari_tomoflow.core.kernels.placing import place_copies
+from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.mapping_back.neighbours import find_neighbours
+from napari_tomoflow.core.mapping_back.painting import paint
 from napari_tomoflow.core.mapping_back.params import LabelBy, MapBackParams
-from napari_tomoflow.core.mapping_back.references import Reference, level_of, reference_of, stacked
+from napari_tomoflow.core.mapping_back.references import Reference, level_of, reference_of
 from napari_tomoflow.core.mapping_back.statistics import neighbour_quality, radial_quality
 from napari_tomoflow.core.model import Ensemble, MappedBack, Neighbours, ParticleSet, Tomogram
-from napari_tomoflow.core.model.ensemble import SPECIES
-from napari_tomoflow.core.model.placement import LABEL, NEIGHBOUR_ANG, NEIGHBOUR_DEG
+from napari_tomoflow.core.model.placement import LABEL, NEIGHBOUR_ANG, NEIGHBOUR_DEG, species_of
 from napari_tomoflow.core.report import Report, part, watched
 from napari_tomoflow.core.stage import Allocate
 
 Floats = NDArray[np.float64]
 
-_VOXELS_AT_ONCE = 2**22
 _RADIAL_DIAMETERS = 6.0
 
 
@@ -32,7 +30,7 @@ def place_averages(
 ) -> MappedBack:
     """Place the averages of an ensemble into one of its tomograms; see `core.stages.map_back`."""
     particles = _chosen(ensemble, tomogram.name, params)
-    species = np.asarray(particles.features[SPECIES]).astype(np.str_)
+    species = species_of(particles)
     maps = {name: ensemble.maps[name] for name in dict.fromkeys(species.tolist())}
     references = {
         name: reference_of(maps[name], tomogram.voxel_ang, params.level_sd and level_of(maps[name], params.level_sd))
@@ -42,8 +40,8 @@ def place_averages(
     found = find_neighbours(particles.centers_ang_zyx, particles.matrices, species, symmetries, params.n_neighbours)
     labels = _labels(particles, species, params.label_by)
     particles = particles.replace(features={**particles.features, LABEL: labels, **_nearest(found, len(particles))})
-    painted, labelled, covered = _paint(
-        tomogram, particles, species, references, params.paint == "add", part(report, 1, 2), allocate
+    painted, labelled, within = paint(
+        tomogram, particles, references, params.paint == "add", part(report, 1, 2), allocate
     )
     reach_ang = 10.0 * params.radial_nm if params.radial_nm else _RADIAL_DIAMETERS * _widest(references)
     return MappedBack(
@@ -59,7 +57,7 @@ def place_averages(
         colour_by=params.colour_by,
         quality={
             **_quality(tomogram, particles, species, references),
-            "filled_percent": 100.0 * covered / float(np.prod(tomogram.volume.shape)),
+            "filled_percent": 100.0 * within / float(np.prod(tomogram.volume.shape)),
             **neighbour_quality(found, particles.matrices, species, symmetries),
             "radial": radial_quality(particles.centers_ang_zyx, species, maps, reach_ang),
         },
@@ -75,7 +73,7 @@ def _chosen(ensemble: Ensemble, tomogram: str, params: MapBackParams) -> Particl
             raise MissingError(f"There is no average of {name}; choose from {', '.join(ensemble.maps)}.")
     kept = particles.tomogram == tomogram
     if wanted:
-        kept &= np.isin(np.asarray(particles.features[SPECIES]).astype(np.str_), wanted)
+        kept &= np.isin(species_of(particles), wanted)
     if params.score_min is not None:
         kept &= particles.score >= params.score_min
     if not kept.any():
@@ -102,38 +100,6 @@ def _nearest(found: Neighbours, count: int) -> dict[str, Floats]:
     for name, values in columns.items():
         nearest[name][found.of[first]] = values[first]
     return nearest
-
-
-def _paint(
-    tomogram: Tomogram,
-    particles: ParticleSet,
-    species: NDArray[np.str_],
-    references: Mapping[str, Reference],
-    is_sum: bool,
-    report: Report,
-    allocate: Allocate,
-) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Fill the painted and the labelled volume slab by slab, and count the voxels of bodies."""
-    shape = tuple(tomogram.volume.shape)
-    label_of = np.concatenate([[0], np.asarray(particles.features[LABEL])])
-    if label_of.max() > np.iinfo(np.uint16).max:
-        raise ParamError(f"label_by particle cannot count {len(particles)} particles; label by class or species.")
-    fits = label_of.max() <= np.iinfo(np.int16).max
-    painted, labels = allocate("painted", shape, np.float32), allocate("labels", shape, np.int16 if fits else np.uint16)
-    kinds = np.array([list(references).index(name) for name in species])
-    volumes = stacked(list(references.values()))
-    finer = np.array([tomogram.voxel_ang / one.voxel_ang for one in references.values()])[kinds]
-    turns = finer[:, None, None] * np.swapaxes(particles.matrices, 1, 2)[:, ::-1, ::-1]
-    centres = (particles.centers_ang_zyx - tomogram.origin_ang_zyx) / tomogram.voxel_ang + np.array(shape) // 2
-    covered, planes = 0, max(1, _VOXELS_AT_ONCE // (shape[1] * shape[2]))
-    for first in watched(range(0, shape[0], planes), report, "Placing averages"):
-        slab = np.empty((min(planes, shape[0] - first), *shape[1:]), np.float32)
-        owners = np.empty(slab.shape, np.int32)
-        place_copies(slab, owners, volumes, kinds, centres - [first, 0, 0], np.ascontiguousarray(turns), is_sum)
-        painted[first : first + planes] = slab
-        labels[first : first + planes] = label_of[owners + 1]
-        covered += int(np.count_nonzero(slab >= 1.0))
-    return painted, labels, covered
 
 
 def _widest(references: Mapping[str, Reference]) -> float:

@@ -13,12 +13,17 @@ from napari_tomoflow.core.model.ensemble import SPECIES
 from napari_tomoflow.core.model.noun import Array, Noun, per_item
 from napari_tomoflow.core.model.particle_set import ParticleSet
 
-LABEL = "label"
+LABEL = "placed_label"
 """Feature column: number of the particle in the labels."""
 
 NEIGHBOUR_ANG = "neighbour_ang"
 NEIGHBOUR_DEG = "neighbour_deg"
 """Feature columns: how far the nearest neighbour is, and how it is turned; NaN for none and for another species."""
+
+
+def species_of(particles: ParticleSet) -> NDArray[np.str_]:
+    """Return the species of each particle of an ensemble."""
+    return np.asarray(particles.features[SPECIES]).astype(np.str_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +77,7 @@ class MappedBack(Noun):
     origin_ang_zyx : tuple of float
         As of the tomogram.
     particles : ParticleSet
-        Those placed. Features: ``species``, ``label`` and, of the nearest neighbour, ``neighbour_ang`` and
+        Those placed. Features: ``species``, ``placed_label`` and, of the nearest neighbour, ``neighbour_ang`` and
         ``neighbour_deg``.
     maps : mapping of str to DensityMap
         Species → the average placed.
@@ -108,7 +113,7 @@ class MappedBack(Noun):
     @property
     def species(self) -> NDArray[np.str_]:
         """Species of each particle."""
-        return np.asarray(self.particles.features[SPECIES]).astype(np.str_)
+        return species_of(self.particles)
 
     def column(self, name: str) -> NDArray[np.generic]:
         """Return what colours may tell of each particle: text for species and class, else numbers.
