@@ -1,4 +1,5 @@
-# make demo: the main job on sample data.  make test: every check and the fast tests.
+# make demo: from sample data to an average mapped back (make demo-full: of three series).
+# make test: every check and the fast tests.
 # Both make their own environment in .venv and install what they need.
 
 VENV := .venv
@@ -9,10 +10,13 @@ FIND_PYTHON := for p in python3.13 python3.12 python3.11 python3; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DEBIAN_FRONTEND := noninteractive
 
-.PHONY: demo test test-slow bench lint docs system-packages clean
+.PHONY: demo demo-full test test-slow bench lint docs system-packages clean
 
 demo: $(VENV)/.runs system-packages
 	$(BIN)/tomoflow demo demo_output
+
+demo-full: $(VENV)/.runs system-packages
+	$(BIN)/tomoflow demo demo_output --full
 
 test: lint system-packages
 	$(BIN)/python -m pytest -m "not slow"
