@@ -10,6 +10,7 @@ import pytest
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.sources import RawSources
+from napari_tomoflow.core.polishing.course import Species
 from napari_tomoflow.core.polishing.subtilt import SubtiltSettings, refine_subtilts
 from truth.deformed_scene import FAST, SPECIES, SceneParams, make_scene
 
@@ -24,7 +25,8 @@ def recipe_of(scene):
 def refined(scene, settings=SETTINGS, **services):
     recipe = recipe_of(scene)
     source = RawSources(scene.ensemble, recipe.diameter_ang / 2, "grant-grigorieff")
-    return refine_subtilts(source, scene.ensemble.maps[SPECIES].halves, recipe, ball(recipe), settings, **services)
+    species = Species(recipe, ball(recipe), np.ones(len(scene.ensemble.particles)))
+    return refine_subtilts(source, scene.ensemble.maps[SPECIES].halves, species, settings, **services)
 
 
 def curve_of(halves, scene):

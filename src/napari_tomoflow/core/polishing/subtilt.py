@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import halves_apart
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.images import Indices, batches
-from napari_tomoflow.core.averaging.recipe import Recipe
-from napari_tomoflow.core.averaging.reconstruct import Reconstruction, reconstruct_at_poses
-from napari_tomoflow.core.averaging.refinement import agreement_radius
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction, sum_halves, whole_sum
 from napari_tomoflow.core.averaging.resizing import resized, shell_filtered
 from napari_tomoflow.core.averaging.samples import places_within
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops.fourier import next_fast_size
+from napari_tomoflow.core.polishing.course import Averaged, Species
 from napari_tomoflow.core.polishing.subtilt_images import SubtiltImages, Subtilts
 from napari_tomoflow.core.polishing.subtilt_search import FoundSubtilts, Spread, SubtiltPlan, search_subtilts
 from napari_tomoflow.core.polishing.subtilt_weights import scores_of, weights_of
@@ -129,8 +129,7 @@ class SearchBatch:
 def refine_subtilts(
     source: SourceAt,
     halves: tuple[Reals, Reals],
-    recipe: Recipe,
-    mask: Reals,
+    species: Species,
     settings: SubtiltSettings = SubtiltSettings(),
     report: Report = silent,
     map_batches: MapBatches = in_order,
@@ -142,34 +141,31 @@ def refine_subtilts(
     source : callable
         Its particles, all of half 1 or 2, lie where averaging left them.
     halves : pair of float32[N, N, N]
-        Average of either half, unfiltered, of the box of the recipe.
-    recipe : Recipe
-        Box, pixel and symmetry.
-    mask : float32[N, N, N]
+        Average of either half, unfiltered, of the species' box.
+    species : Species
+        How they are averaged.
     settings : SubtiltSettings
     report, map_batches
         See `core.report` and `core.stage`.
     """
-    course = _Course(source, recipe, mask, settings, map_batches)
-    whole = course.whole
-    curve = fsc_curve(*halves, recipe.pixel_ang, mask, recipe.seed)
+    course = _Course(source, species, settings, map_batches)
+    whole, recipe = course.whole, species.recipe
+    curve = fsc_curve(*halves, recipe.pixel_ang, species.mask, recipe.seed)
     best = RefinedSubtilts(Subtilts.of(whole.dataset.alignments, whole.particles), None, curve)
     spread = settings.first_spread
     for number in range(settings.rounds):
         share = part(report, number, settings.rounds)
         known = halves if best.average is None else best.average.halves
         subtilts, spread, record = course.searched(known, best.curve, spread, part(share, 0, 2))
-        made = reconstruct_at_poses(
-            SubtiltImages(whole, subtilts), symmetry=recipe.symmetry, report=part(share, 1, 2), map_batches=map_batches
-        )
-        curve = fsc_curve(*made.halves, recipe.pixel_ang, mask, recipe.seed)
-        better = _agreed(curve) > _agreed(best.curve)
-        record |= {"resolution_ang": curve.resolution_ang(), "agreement": round(_agreed(curve), 4), "taken": better}
+        made = course.averaged(subtilts, part(share, 1, 2))
+        better = _agreed(made.curve) > _agreed(best.curve)
+        agreement = round(_agreed(made.curve), 4)
+        record |= {"resolution_ang": made.curve.resolution_ang(), "agreement": agreement, "taken": better}
         history = (*best.history, record)
         if not better:
             report(1, 1, "Refined images")
             return replace(best, history=history)
-        best = RefinedSubtilts(subtilts, made, curve, history)
+        best = RefinedSubtilts(subtilts, made.result, made.curve, history)
     return best
 
 
@@ -183,25 +179,34 @@ class _Course:
     """All that does not change from one round to the next."""
 
     source: SourceAt
-    recipe: Recipe
-    mask: Reals
+    species: Species
     settings: SubtiltSettings
     map_batches: MapBatches
 
     @property
     def whole(self) -> DatasetImages:
         """Images on the grid of the average."""
-        return self.source(self.recipe.box_px, self.recipe.pixel_ang)
+        return self.source(self.species.recipe.box_px, self.species.recipe.pixel_ang)
+
+    def averaged(self, subtilts: Subtilts, report: Report) -> Averaged:
+        """Average images where they were found."""
+        recipe = self.species.recipe
+        grid = CubeGrid(recipe.box_px)
+        images = SubtiltImages(self.whole, subtilts)
+        sums = sum_halves(images, grid, self.species.weights, report, self.map_batches)
+        cubes = [whole_sum(cube, recipe.symmetry, grid) for cube in sums]
+        return Averaged.of(cubes, grid, self.species, recipe.seed)
 
     def searched(
         self, halves: tuple[Reals, Reals], curve: FscCurve, spread: Spread, report: Report
     ) -> tuple[Subtilts, Spread, dict[str, Any]]:
         """Compare all images with the maps of their halves, and weigh them."""
-        radius = min(agreement_radius(curve.corrected), self.recipe.box_px / 2 - 1.0)
+        recipe = self.species.recipe
+        radius = min(agreement_radius(curve.corrected), recipe.box_px / 2 - 1.0)
         box_px = self._box_for(radius)
-        source = self.source(box_px, self.recipe.width_ang / box_px)
+        source = self.source(box_px, recipe.width_ang / box_px)
         gain = np.clip(curve.corrected, 0.0, 1.0)[: int(radius) + 2]
-        maps = [resized(shell_filtered(half, gain) * self.mask, box_px) for half in halves]
+        maps = [resized(shell_filtered(half, gain) * self.species.mask, box_px) for half in halves]
         search = SearchBatch(
             source, (Reference.of(maps[0], radius), Reference.of(maps[1], radius)), self._plan(radius, spread)
         )
@@ -211,18 +216,19 @@ class _Course:
         groups = 2 * np.unique(particles.tomogram, return_inverse=True)[1] + particles.half
         weight = weights_of(agreement, power, groups, self.settings.outlier_sd, self.settings.least_strength)
         score = scores_of(agreement, power, len(places_within(radius)))
-        record = _record(subtilts, particles, weight, power > 0, search.plan.spread, self.recipe.width_ang / radius)
+        record = _record(subtilts, particles, weight, power > 0, search.plan.spread, recipe.width_ang / radius)
         return replace(subtilts, weight=weight, score=score), search.plan.spread, record
 
     def _box_for(self, radius: float) -> int:
         """Choose a box that holds a radius."""
         wanted = next_fast_size(int(np.ceil(2 * (radius + _SPARE_SHELLS))))
         wanted += wanted % 2
-        return self.recipe.box_px if wanted > _FULL_SHARE * self.recipe.box_px else wanted
+        whole_px = self.species.recipe.box_px
+        return whole_px if wanted > _FULL_SHARE * whole_px else wanted
 
     def _plan(self, radius: float, spread: Spread) -> SubtiltPlan:
         """Go from the coarse comparison to the finest in three steps."""
-        coarse = min(max(self.recipe.width_ang / self.settings.coarse_ang, 4.0), radius)
+        coarse = min(max(self.species.recipe.width_ang / self.settings.coarse_ang, 4.0), radius)
         radii = tuple(dict.fromkeys(np.geomspace(coarse, radius, 3).tolist()))
         return SubtiltPlan(radii, spread, self.settings.tries, self.settings.seed)
 
