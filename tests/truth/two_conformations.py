@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.averaging.images import ParticleImages
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.stack_images import StackImages
 from napari_tomoflow.core.ops.geometry import rotation_z
+from napari_tomoflow.core.ops.poses import quaternions_from_matrices
 from napari_tomoflow.core.simulation.molecules import ribosome
 from napari_tomoflow.io.subtilts import read_subtilts
 from truth.particle_images import Imaging, MapImages, density_of, random_particles
@@ -66,6 +68,19 @@ def mixed_ribosomes(count, share=0.3, box_px=32, turn_deg=10.0, **imaging):
     number = (np.random.default_rng(6).permutation(count) < share * count).astype(np.int64)
     maps = [density_of(turned_ribosome(turn), box_px, given.pixel_ang) for turn in (0.0, turn_deg)]
     return MixedImages(tuple(MapImages(one, truth, given) for one in maps), number), number
+
+
+def shaken(images, deg, ang):
+    """Put particles off by about some degrees and Å, as refinement leaves them."""
+    truth, rng = images.particles, np.random.default_rng(8)
+    count = len(truth)
+    turns = Rotation.from_rotvec(np.deg2rad(rng.normal(size=(count, 3)) * deg / 3**0.5)).as_matrix()
+    return images.at(
+        truth.replace(
+            centers_ang_zyx=truth.centers_ang_zyx + rng.normal(size=(count, 3)) * ang / 3**0.5,
+            quaternions_xyzw=quaternions_from_matrices(truth.matrices @ turns),
+        )
+    )
 
 
 def mixed_50s(shared_data, count_d=72, count_e=72):

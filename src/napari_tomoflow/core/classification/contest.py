@@ -71,8 +71,17 @@ class Contest:
     exclusive: bool = False
     iterations: int = 60
 
-    def run(self, seed: int, report: Report = silent) -> Split:
-        """Part the particles, from classes drawn at random.
+    def run(self, seed: int, report: Report = silent, start: Floats | None = None) -> Split:
+        """Part the particles.
+
+        Parameters
+        ----------
+        seed : int
+            Of the first classes and the folds.
+        report
+            See `core.report`.
+        start : float64[P, K], optional
+            Shares to begin with; drawn at random by default.
 
         Returns
         -------
@@ -81,12 +90,13 @@ class Contest:
         """
         rng = np.random.default_rng([seed, 0])
         fold = rng.permutation(len(self.spectra)) % FOLDS
-        shares = np.eye(self.n_classes)[rng.permutation(len(self.spectra)) % self.n_classes]
+        drawn = np.eye(self.n_classes)[rng.permutation(len(self.spectra)) % self.n_classes]
+        shares = drawn if start is None else start
         history: list[float] = []
         change = np.inf
         for number in range(self.iterations):
             report(number, self.iterations, "Letting classes compete")
-            held_back = restraint(number)
+            held_back = restraint(number) if start is None else 1.0
             gains = self._gains(shares, fold, held_back)
             before, priors = shares, shares.mean(axis=0)
             history.append(float(logsumexp(gains, axis=1, b=priors).mean()))

@@ -7,7 +7,7 @@ compared with the half that had no say in it. Maps of as many particles drawn at
 Legend: P particles, K classes, G points of the lattice.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,12 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-Run = Callable[[Spectra, int, Report], Split]
-"""``run(spectra, seed, report)``: parts particles."""
+
+class Run(Protocol):
+    """``run(spectra, seed, report, start)``: parts particles, from shares float64[P, K] or at random."""
+
+    def __call__(self, spectra: Spectra, seed: int, report: Report, start: Floats | None = None, /) -> Split:
+        """Part particles."""
 
 
 def unseen_gain(

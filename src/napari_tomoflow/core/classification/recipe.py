@@ -29,6 +29,8 @@ class Recipe:
     iterations : int
         At most.
     repeats : int
+    rounds : int
+        Times particles are aligned again.
     seed : int
     """
 
@@ -44,6 +46,7 @@ class Recipe:
     components: int = 2
     iterations: int = 60
     repeats: int = 3
+    rounds: int = 0
     seed: int = 1
 
     @property

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Classes, Dataset, DensityMap
+from napari_tomoflow.core.model import Classes, Dataset, DensityMap, ParticleSet
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.ops.so3 import symmetry_operators
 from napari_tomoflow.core.params import Params, param
@@ -66,6 +66,9 @@ class ClassifyParams(Params):
     keep: float | None = param(
         None, low=0.01, high=1, help="Score: share of the particles kept; empty cuts between two peaks, or keeps 0.95."
     )
+    rounds: int = param(
+        0, low=0, high=20, help="Times particles are aligned anew, near their pose: with all, then with any class."
+    )
     repeats: int = param(3, low=1, high=50, help="Times it is done from other random numbers; the best one counts.")
     seed: int = param(1, low=0, help="Start of all random numbers.")
 
@@ -107,7 +110,7 @@ def classify(
         Where classes may differ, in the frame of the average. What lies outside is the same in all of them.
     params : ClassifyParams
     report, map_batches, steps
-        See `core.report` and `core.stage`. Every repeat is kept.
+        See `core.report` and `core.stage`. Every repeat and round is kept.
 
     Returns
     -------
@@ -123,9 +126,11 @@ def classify(
 
     Notes
     -----
-    Poses stay as they are. See `core.classification.spectra` for what is compared, `contest` for the maps that compete,
-    `components` and `scores`. Classes with fewer than four particles go to the others. Both halves are in view when
-    classes are made: refine a class by itself for its resolution. Not done: classes of continuous motion.
+    Poses stay as they are, unless `rounds` are asked for: particles then climb to where they agree best with the average
+    of all, later with the map of any class, before classes are made anew. See `core.classification.spectra` for what is
+    compared, `contest` for the maps that compete, `components`, `scores` and `proof`. Classes with fewer than four
+    particles go to the others. Both halves are in view when classes are made: refine a class by itself for its
+    resolution. Not done: classes of continuous motion, and sums over poses in place of the best one.
 
     References
     ----------
@@ -145,11 +150,11 @@ def classify(
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
     recipe = _recipe(data, reference, params, diameter)
     sources = RawSources(data, diameter / 2, params.dose_weighting)
-    split, others = _parted(data, sources, recipe, mask, params, report, map_batches, steps)
+    split, others, particles = _parted(data, sources, recipe, mask, params, report, map_batches, steps)
     split = largest_first(split, LEAST)
     shown = _grid_of_maps(data, reference, params, recipe)
     maps = class_maps(
-        sources(shown.volume.shape[0], shown.voxel_ang),
+        sources(shown.volume.shape[0], shown.voxel_ang).at(particles),
         split.class_of,
         split.shares.max(axis=1),
         recipe.symmetry,
@@ -158,7 +163,7 @@ def classify(
         part(report, _SHARES - 1, _SHARES),
         map_batches,
     )
-    return classes_of(data.particles, split, others, maps, shown, params.method)
+    return classes_of(particles, split, others, maps, shown, params.method)
 
 
 def _recipe(data: Dataset, reference: DensityMap | None, params: ClassifyParams, diameter_ang: float) -> "Recipe":
@@ -181,6 +186,7 @@ def _recipe(data: Dataset, reference: DensityMap | None, params: ClassifyParams,
         components=params.components or max(2, params.classes - 1),
         iterations=params.iterations,
         repeats=params.repeats,
+        rounds=params.rounds,
         seed=params.seed,
     )
 
@@ -198,19 +204,20 @@ def _parted(
     report: Report,
     map_batches: MapBatches,
     steps: Steps,
-) -> "tuple[Split, tuple[Split, ...]]":
-    """Part the particles, by score or by images."""
+) -> "tuple[Split, tuple[Split, ...], ParticleSet]":
+    """Part the particles, by score or by images, and return where they lie now."""
     if recipe.method == "score":
         from napari_tomoflow.core.classification.scores import conditions_of, split_by_score
 
         report(0, _SHARES, "Looking at the scores")
-        return split_by_score(data.particles.score, conditions_of(data), params.keep, recipe.seed), ()
+        split = split_by_score(data.particles.score, conditions_of(data), params.keep, recipe.seed)
+        return split, (), data.particles
     from napari_tomoflow.core.averaging.resizing import fitted
     from napari_tomoflow.core.classification.course import part_by_images
 
     focus = None if mask is None else _soft(fitted(mask, recipe.box_px, recipe.pixel_ang))
     found = part_by_images(sources(recipe.box_px, recipe.pixel_ang), recipe, focus, _first(report), map_batches, steps)
-    return found.best, found.others
+    return found.best, found.others, found.particles
 
 
 def _first(report: Report) -> Report:
