@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import PosePlan
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.averaging.reconstruct import Reconstruction, solve, sum_halves, whole_sum
-from napari_tomoflow.core.averaging.refinement import agreement_radius, align_and_sum
+from napari_tomoflow.core.averaging.refinement import align_and_sum
 from napari_tomoflow.core.averaging.resizing import resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.averaging.sources import RawSources
+from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.model import Alignment, Dataset, ParticleSet
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.ops.fourier import fourier_crop
@@ -36,6 +37,9 @@ from napari_tomoflow.core.stage import MapBatches, in_order
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 Indices = NDArray[np.int64]
+
+_MOST_BYTES = 4e9
+"""Memory for the maps of one series."""
 
 _LEAST_RADIUS = 4.0
 """Frequency, in steps of the box, that any comparison reaches to."""
@@ -273,6 +277,7 @@ class _Course:
         compared = {name: self._comparison(state, name) for name in self.species}
         names = list(dict.fromkeys(each for one in state.particles.values() for each in one.tomogram.tolist()))
         is_new = False
+        self._check_memory(compared, names)
         for number, series in enumerate(names):
             mine = {name: np.flatnonzero(one.tomogram == series) for name, one in state.particles.items()}
             mine = {name: numbers for name, numbers in mine.items() if len(numbers)}
@@ -308,6 +313,16 @@ class _Course:
         settings, last = self.settings, part(report, steps - 1, steps)
         return geometry, choose(Sight.of(maps), geometry, settings.folds, settings.seed, last)
 
+    def _check_memory(self, compared: "Mapping[str, _Comparison]", names: Sequence[str]) -> None:
+        """Refuse what would not fit before anything is compared."""
+        for series in names:
+            size = sum(one.size_bytes(series) for one in compared.values())
+            if size > _MOST_BYTES:
+                raise ParamError(
+                    f"{series}: to look {self.settings.reach_ang:g} Å around its particles takes {size / 1e9:.1f} GB; "
+                    "give a smaller reach_ang, or polish fewer species at a time."
+                )
+
     def _comparison(self, state: State, name: str) -> "_Comparison":
         """Prepare to compare a species with its average."""
         one, known = self.species[name], state.averages[name]
@@ -329,6 +344,11 @@ class _Comparison:
     references: tuple[Reference, Reference]
     window: Window
     map_batches: MapBatches
+
+    def size_bytes(self, series: str) -> int:
+        """Return how much memory the maps of one series take."""
+        count = int(np.count_nonzero(self.source.particles.tomogram == series))
+        return self.window.size_bytes(count, len(self.source.of_series(series).tilts)) if count else 0
 
     def __call__(self, mine: Indices, report: Report) -> AgreementMaps:
         """Compare some particles of one series."""
