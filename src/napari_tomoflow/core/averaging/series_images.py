@@ -192,6 +192,11 @@ class SeriesImages:
         return self._response.ctf(*self.lens(index, depth_ang))
 
     @property
+    def wide_px(self) -> int:
+        """Edge of the wide boxes, m."""
+        return self._wide_px
+
+    @property
     def dose_e_ang2(self) -> Floats:
         """Exposure at the middle of each image in use, e/Å²: float64[T]."""
         series = self._series

@@ -34,6 +34,9 @@ class PolishParams(Params):
     reach_ang: float = param(
         30.0, unit="Å", low=2, high=500, help="Regularised: how far images may lie from where they are thought to be."
     )
+    ctf: bool = param(
+        False, help="First refine the defocus of every tilt against the average, and find the hand where it is unknown."
+    )
     poses: bool = param(True, help="Regularised: turn particles, too, at the geometry found.")
     folds: int = param(
         4, low=1, high=10, expert=True, help="Regularised: how many tenths of the particles judge what the others say."
@@ -65,7 +68,7 @@ def polish(
         Alignments, with the bending of the specimen, that any stage can use; the particles where they are then seen;
         and their averages. ``quality["series"]`` tells for every series which parts of the geometry were accepted, by
         how much particles left out gained, and how far tilts moved; ``quality["species"]`` the resolution before and
-        after.
+        after; ``quality["ctf"]``, where asked for, what was found of every series' CTF.
 
     Raises
     ------
@@ -77,7 +80,8 @@ def polish(
     See `core.polishing.course` for the regularised course, and `core.polishing.subtilt` for the other. In the first
     the shift and angles of each tilt, the bending of the specimen over its exposure, that of each image and the place
     of each particle are tried in turn, and a part is used only if particles that it was not fitted to agree better by
-    it. Both halves share the geometry. Not done: trajectories of single particles.
+    it. Both halves share the geometry. See `core.polishing.defocus` for the CTF, which is judged by particles left out,
+    too; the species of most particles tells it. Not done: trajectories of single particles, magnification, aberrations.
 
     References
     ----------
@@ -87,6 +91,28 @@ def polish(
     .. [3] Chen et al., Nat. Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8. Images refined by themselves.
     """
     data, species = _prepared(ensemble, params)
+    if not params.ctf:
+        return _polished(ensemble, data, species, params, report, map_batches)
+    from napari_tomoflow.core.polishing.defocus_course import refine_ctfs
+
+    first = max(data, key=lambda name: len(data[name].particles))
+    found = refine_ctfs(data[first], species[first], params.dose_weighting, part(report, 0, 2), map_batches)
+    data = {name: one.replace(ctfs=found.ctfs) for name, one in data.items()}
+    known = ensemble.replace(ctfs=found.ctfs)
+    made = _polished(known, data, species, params, part(report, 1, 2), map_batches)
+    ctfs = {name: found.ctfs[name] for name in found.record}
+    return made.replace(ctfs=ctfs, quality={**made.quality, "ctf": found.record})
+
+
+def _polished(
+    ensemble: Ensemble,
+    data: "dict[str, Dataset]",
+    species: "dict[str, Species]",
+    params: PolishParams,
+    report: Report,
+    map_batches: MapBatches,
+) -> Polished:
+    """Refine with the CTF as it is known."""
     if params.mode == "subtilt":
         return _by_themselves(data, species, params, report, map_batches)
     from napari_tomoflow.core.polishing.course import Settings, refine_together
@@ -146,7 +172,7 @@ def _by_themselves(
         made = reconstruct_at_poses(
             source, symmetry=recipe.symmetry, weights=one.weights, report=part(inner, 0, 2), map_batches=map_batches
         )
-        found = refine_subtilts(sources, made.halves, recipe, mask, settings, part(inner, 1, 2), map_batches)
+        found = refine_subtilts(sources, made.halves, one, settings, part(inner, 1, 2), map_batches)
         before = fsc_curve(*made.halves, recipe.pixel_ang, mask, recipe.seed)
         results[name] = ByThemselves(source, found.average or made, before, found)
     report(1, 1, "Polished")
