@@ -33,7 +33,7 @@ SMALL = {
     "pick": {"spacing_nm": 8.0},
     "match": {"angular_step_deg": 30.0, "min_distance_nm": 4.0, "search": "exhaustive"},
     "initial-model": {"diameter_ang": 120.0, "iterations": 10, "starts": 1, "lots": 2},
-    "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1"},
+    "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1", "local_filter": True, "subsets": True},
     "polish": {"diameter_ang": 120.0, "rounds": 1, "folds": 2},
     "align-map": {"resolution_ang": 60.0},
     "classify": {"diameter_ang": 120.0, "iterations": 5, "repeats": 2},

@@ -45,6 +45,14 @@ def test_parts_are_halves_of_halves_three_times_and_resolution_grows(case):
     assert found["intercept"] == pytest.approx(intercept, rel=1e-3)
 
 
+def test_what_the_grid_ends_is_no_part_of_the_line(case):
+    images, refined = case
+    fine = replace(refined, curve=fsc_curve(images.volume, images.volume, PIXEL_ANG))
+    found = rosenthal_henderson(images, fine)
+    assert min(found["resolution_ang"]) == 2 * PIXEL_ANG
+    assert found["b_factor_ang2"] is None  # the two sizes left are no line
+
+
 def test_parts_are_the_same_for_a_seed_and_others_for_another(case):
     images, refined = case
     assert rosenthal_henderson(images, refined, seed=4) == rosenthal_henderson(images, refined, seed=4)

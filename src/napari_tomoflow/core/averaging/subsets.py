@@ -19,7 +19,11 @@ _HALVINGS = 4
 _FEWEST = 16
 """Particles that are worth averaging."""
 
-_FEWEST_POINTS = 3
+_FEWEST_SIZES = 3
+"""That a line is fitted to."""
+
+_GRID_LIMIT = 1.01
+"""Of twice the voxel: what is no coarser is a limit of the grid, and tells nothing of the particles."""
 
 
 def rosenthal_henderson(
@@ -48,7 +52,8 @@ def rosenthal_henderson(
     -------
     dict
         ``particles`` and ``resolution_ang`` of every average that has one, ``b_factor_ang2`` and ``intercept`` of the
-        line ``1 / resolution² = intercept + 2 / B · ln(particles)``; None where there is none.
+        line ``1 / resolution² = intercept + 2 / B · ln(particles)``; None where there is none. Averages that end at
+        twice the voxel are no part of the line.
 
     Notes
     -----
@@ -77,7 +82,8 @@ def rosenthal_henderson(
             halves = solve(whole, grid, symmetry_operators(symmetry)).halves
             found.append((last, fsc_curve(*halves, source.pixel_ang, refined.mask, seed).resolution_ang()))
     report(1, 1, "Averaged parts")
-    return _line(sorted((count, resolution) for count, resolution in found if resolution is not None))
+    known = sorted((count, resolution) for count, resolution in found if resolution is not None)
+    return _line(known, _GRID_LIMIT * 2 * source.pixel_ang)
 
 
 def _by_turns(counted: NDArray[np.int64], half: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -90,8 +96,8 @@ def _by_turns(counted: NDArray[np.int64], half: NDArray[np.int64], rng: np.rando
     return mixed[np.argsort(places, kind="stable")]
 
 
-def _line(found: list[tuple[int, float]]) -> dict[str, Any]:
-    """Fit the line through all points, if they are of enough sizes and resolution grows with them."""
+def _line(found: list[tuple[int, float]], finest_ang: float) -> dict[str, Any]:
+    """Fit the line through all points coarser than some, if they are of enough sizes and resolution grows with them."""
     counts = np.array([count for count, _ in found], np.float64)
     resolution = np.array([one for _, one in found], np.float64)
     line: dict[str, Any] = {
@@ -100,8 +106,9 @@ def _line(found: list[tuple[int, float]]) -> dict[str, Any]:
         "b_factor_ang2": None,
         "intercept": None,
     }
-    if len(np.unique(counts)) >= _FEWEST_POINTS:
-        slope, intercept = np.polyfit(np.log(counts), 1.0 / resolution**2, 1)
+    told = resolution > finest_ang
+    if len(np.unique(counts[told])) >= _FEWEST_SIZES:
+        slope, intercept = np.polyfit(np.log(counts[told]), 1.0 / resolution[told] ** 2, 1)
         if slope > 0:
             line |= {"b_factor_ang2": round(float(2.0 / slope), 2), "intercept": float(intercept)}
     return line
