@@ -7,10 +7,10 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
-from napari_tomoflow.core.averaging.refinement import agreement_radius, refine_poses
+from napari_tomoflow.core.averaging.refinement import refine_poses
 from napari_tomoflow.core.ops.fsc import crossing, shell_sums
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.simulation.molecules import proteasome, ribosome

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.samples import inputs_of
-from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
+from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species, without_worst
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import DensityMap, ParticleSet
 from napari_tomoflow.core.stages.initial_model import INITIAL_MODEL, InitialModelParams, initial_model
@@ -59,3 +59,14 @@ def test_a_group_that_does_not_exist_and_an_odd_box_are_refused(params):
         params(symmetry="Q3")
     with pytest.raises(ParamError, match="odd"):
         params(box_px=33)
+
+
+def test_particles_far_below_the_rest_do_not_count_however_many():
+    rng = np.random.default_rng(0)
+    score = rng.normal(0.07, 0.003, 60)
+    score[:8] = 0.005
+    particles = ParticleSet(centers_ang_zyx=np.zeros((60, 3)), score=score, half=np.arange(60) % 2 + 1)
+    weights = without_worst(particles, 0.0)
+    assert not weights[:8].any()
+    assert weights[8:].all()
+    assert without_worst(particles, 0.5).sum() == 30

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.resizing import fitted, low_pass, resized, shell_filtered
+from napari_tomoflow.core.averaging.resizing import band_pass, fitted, low_pass, resized, shell_filtered
 from napari_tomoflow.core.model import DensityMap
 
 
@@ -41,3 +41,11 @@ def test_shells_are_multiplied_by_their_gain():
 def test_a_map_of_another_voxel_box_and_contrast_is_brought_onto_the_grid():
     given = DensityMap(name="dark", volume=-blobs(64, 1.5), voxel_ang=1.5, contrast="dark")
     np.testing.assert_allclose(fitted(given, 32, 2.0), blobs(32, 2.0), atol=0.03)
+
+
+def test_what_is_coarser_than_the_particle_is_left_out_and_finer_detail_stays():
+    gain = band_pass(1.7, 6.0)
+    np.testing.assert_array_equal(gain[:2], 0)
+    np.testing.assert_array_equal(gain[2:], low_pass(6.0)[2:])
+    volume = np.random.default_rng(0).normal(5.0, 1.0, (16, 16, 16)).astype(np.float32)
+    assert abs(shell_filtered(volume, gain).mean()) < 1e-5

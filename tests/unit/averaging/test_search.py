@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from napari_tomoflow.core.averaging.aligning import AlignImages, PosePlan
+from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.samples import Samples, places_within
 from napari_tomoflow.core.averaging.search import Everywhere, Poses, Reference, climb, refined
 from napari_tomoflow.core.ops.so3 import angular_distance_deg, rotation_grid
@@ -103,3 +106,21 @@ def test_the_strength_of_the_map_itself_is_one(source, samples):
     true_scale = Reference.of(source.volume * amplitude, 8.0)
     found = climb(samples, true_scale, Poses.at(source.truth.matrices), 8.0, 3.0)
     assert np.median(found.strength) == pytest.approx(1.0, abs=0.1)
+
+
+def test_who_is_lost_keeps_the_rotation_known_so_far_and_does_not_count(source, reference):
+    images, known = source.images(np.arange(3)), source.truth.matrices[:3]
+    plan = PosePlan((4.0, 8.0), 1e-9)
+    turned = known @ Rotation.from_euler("z", 3.0, degrees=True).as_matrix()
+    aligned = AlignImages(reference, plan, CubeGrid(source.box_px))(images, turned)
+    np.testing.assert_array_equal(aligned.rotations, turned)
+    np.testing.assert_array_equal(aligned.shift_px_xyz, 0)
+    assert not aligned.cube.any()
+
+
+def test_a_search_everywhere_also_climbs_from_what_is_known(source, samples, reference):
+    nowhere = Everywhere(np.eye(3)[None], 10.0, 6.0, 3.0)
+    plan = PosePlan((6.0, 8.0), 3.0, nowhere, keeps_known=True)
+    turned_deg, off_px = errors(source, plan.find(samples, reference, Poses.at(source.truth.matrices)))
+    assert np.median(turned_deg) < 4.0
+    assert np.median(off_px) < 0.4

@@ -42,12 +42,15 @@ class PosePlan:
         Search over all rotations first; otherwise poses are climbed from where they are.
     candidates : int
         Poses of each particle that are climbed from after a search everywhere.
+    keeps_known : bool
+        Then climb from the pose known so far, too.
     """
 
     radii: tuple[float, ...]
     reach_px: float
     everywhere: Everywhere | None = None
     candidates: int = _CANDIDATES
+    keeps_known: bool = False
 
     @classmethod
     def of(
@@ -71,8 +74,19 @@ class PosePlan:
     def find(self, samples: Samples, reference: Reference, known: Poses) -> Poses:
         """Return the best pose of each particle."""
         if self.everywhere is not None:
-            known = self.everywhere.candidates(samples, reference, self.candidates)
+            found = self.everywhere.candidates(samples, reference, self.candidates)
+            known = _joined(found, known) if self.keeps_known else found
         return refined(samples, reference, known, self.radii, self.reach_px)
+
+
+def _joined(first: Poses, second: Poses) -> Poses:
+    """Take the poses of both for each particle."""
+    return Poses(
+        np.concatenate([first.rotations, second.rotations], axis=1),
+        np.concatenate([first.shift_px_xyz, second.shift_px_xyz], axis=1),
+        np.concatenate([first.agreement, second.agreement], axis=1),
+        np.concatenate([first.strength, second.strength], axis=1),
+    )
 
 
 def _between(coarse: float, finest: float) -> tuple[float, ...]:
@@ -126,9 +140,10 @@ class AlignImages:
         finest = self.plan.radii[-1]
         samples = Samples.of(images, finest)
         found = self.plan.find(samples, self.reference, Poses.at(rotations))
-        rotations, shift_px, agreement = found.rotations[:, 0], found.shift_px_xyz[:, 0], found.agreement[:, 0]
-        lost = agreement < 0
-        shift_px[lost] = 0.0
+        agreement, lost = found.agreement[:, 0], found.agreement[:, 0] < 0
+        # Where a climb that led nowhere happened to end is no place to go on from.
+        rotations = np.where(lost[:, None, None], rotations, found.rotations[:, 0])
+        shift_px = np.where(lost[:, None], 0.0, found.shift_px_xyz[:, 0])
         seen = samples.seen(finest)
         score = np.sqrt(np.maximum(agreement, 0.0) / np.maximum(seen, 1.0))
         count = np.where(lost, 0.0, 1.0) * (np.ones(len(images)) if weights is None else weights)

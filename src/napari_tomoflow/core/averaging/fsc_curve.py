@@ -30,9 +30,11 @@ _RANDOM_BELOW = 0.8
 _SHELLS_OF_GRACE = 2
 """Shells next to the first random one that true ones leak into."""
 
-
 _SURE_SD = 4.0
 """How far beyond chance halves must agree, in standard deviations of what noise does."""
+
+_DIP_SHELLS = 2
+"""Longest dip of an FSC that is overlooked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +119,23 @@ def fsc_curve(
     corrected = (masked - randomised) / np.maximum(1.0 - randomised, 1e-6)
     seen = np.square(soft, dtype=np.float64).mean()
     return FscCurve(frequency / voxel_ang, unmasked, masked, randomised, corrected, seen * sums.count / 2)
+
+
+def agreement_radius(fsc: Floats, threshold: float = 0.143) -> float:
+    """Return how far halves agree, in shells, overlooking dips of a shell or two.
+
+    Where all particles have the same defocus the FSC dips at the zeros of the CTF; detail beyond is as good as that
+    before.
+    """
+    low = fsc < threshold
+    low[0] = False
+    ends = np.flatnonzero(np.convolve(low, np.ones(_DIP_SHELLS + 1), "valid") == _DIP_SHELLS + 1)
+    if not len(ends):
+        return float(len(fsc) - 1)
+    end = int(ends[0])
+    if fsc[end - 1] <= threshold:  # nothing agrees but, by definition, frequency 0
+        return 0.0
+    return float(end - 1 + (fsc[end - 1] - threshold) / (fsc[end - 1] - fsc[end]))
 
 
 def _with_random_phases(volume: Reals, from_per_px: float, seed: list[int]) -> Reals:

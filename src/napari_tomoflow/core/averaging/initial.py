@@ -27,7 +27,7 @@ from napari_tomoflow.core.averaging.aligning import Aligned, AlignImages, PosePl
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, batches
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
-from napari_tomoflow.core.averaging.resizing import low_pass, shell_filtered
+from napari_tomoflow.core.averaging.resizing import band_pass, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.symmetry_axis import Frame, centroid_px_xyz, likely_axes
 from napari_tomoflow.core.ops.masks import soft_sphere
@@ -295,12 +295,9 @@ class _Course:
     def _shaped(self, volume: Reals, resolution_ang: float) -> Reals:
         """Filter a map and mask it."""
         width_ang, diameter_ang = self.box_px * self.pixel_ang, self.descent.diameter_ang
-        gain = low_pass(width_ang / resolution_ang, _FADING_STEPS)
-        # Coarser than the particle there is none of it, but much noise: the CTF lets next to nothing through.
-        gain[: int(width_ang / diameter_ang) + 1] = 0.0
-        return shell_filtered(volume, gain) * soft_sphere(
-            self.box_px, 0.5 * diameter_ang / self.pixel_ang + 1.0, _EDGE_PX
-        )
+        gain = band_pass(width_ang / diameter_ang, width_ang / resolution_ang, _FADING_STEPS)
+        inside = soft_sphere(self.box_px, 0.5 * diameter_ang / self.pixel_ang + 1.0, _EDGE_PX)
+        return shell_filtered(volume, gain) * inside
 
     def on_axes(self, start: _Start, iteration: int) -> list[_Start]:
         """Turn a map onto all axes that it may have; the sums, of the old frame, are given up."""

@@ -66,6 +66,11 @@ class Recipe:
         """Width of all boxes."""
         return self.box_px * self.pixel_ang
 
+    @property
+    def coarsest(self) -> float:
+        """Frequency of detail as coarse as the particle, in steps of the box."""
+        return self.width_ang / self.diameter_ang
+
     def box_for(self, radius: float) -> int:
         """Choose the box of an iteration that knows detail up to a radius, in steps of the box."""
         wanted = next_fast_size(max(int(np.ceil(2 * (_HEADROOM * radius + _SPARE_SHELLS))), _LEAST_BOX_PX))

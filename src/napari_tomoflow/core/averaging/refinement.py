@@ -10,7 +10,7 @@ Legend: P particles, n voxels of the box of an iteration, N of the last one.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import AlignBatch, Aligned, AlignImages, PosePlan, halves_apart
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import (
@@ -28,8 +28,9 @@ from napari_tomoflow.core.averaging.reconstruct import (
     whole_sum,
 )
 from napari_tomoflow.core.averaging.reference_maps import globally_filtered, locally_filtered, tight_mask
-from napari_tomoflow.core.averaging.resizing import low_pass, resized, shell_filtered
+from napari_tomoflow.core.averaging.resizing import band_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.averaging.selection import without_worst
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops.fourier import fourier_crop
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
@@ -52,7 +53,6 @@ _PATIENCE = 2
 _NO_RESOLUTION = 1.1
 """Frequency over that of the start up to which agreement proves nothing."""
 
-_DIP_SHELLS = 2
 _STEP = "refinement"
 
 
@@ -141,23 +141,6 @@ def refine_poses(
         course.keep(steps, state)
 
 
-def agreement_radius(fsc: Floats, threshold: float = 0.143) -> float:
-    """Return how far halves agree, in shells, overlooking dips of a shell or two.
-
-    Where all particles have the same defocus the FSC dips at the zeros of the CTF; detail beyond is as good as that
-    before.
-    """
-    low = fsc < threshold
-    low[0] = False
-    ends = np.flatnonzero(np.convolve(low, np.ones(_DIP_SHELLS + 1), "valid") == _DIP_SHELLS + 1)
-    if not len(ends):
-        return float(len(fsc) - 1)
-    end = int(ends[0])
-    if fsc[end - 1] <= threshold:  # nothing agrees but, by definition, frequency 0
-        return 0.0
-    return float(end - 1 + (fsc[end - 1] - threshold) / (fsc[end - 1] - fsc[end]))
-
-
 def _is_done(state: State, recipe: Recipe) -> bool:
     """Tell whether the iterations are used up, or gain nothing any more."""
     history = state.history
@@ -227,7 +210,7 @@ class _Course:
     def begun(self, start: Reals) -> State:
         """Give either half the same map, without detail."""
         particles, radius = self._particles(), self._start_radius
-        coarse = shell_filtered(start, low_pass(radius)) * self.mask
+        coarse = shell_filtered(start, band_pass(self.recipe.coarsest, radius)) * self.mask
         return State(particles, np.ones(len(particles)), np.stack([coarse, coarse]), radius)
 
     def _particles(self) -> ParticleSet:
@@ -276,9 +259,10 @@ class _Course:
             filtered = locally_filtered(average.halves, radius)
         else:
             filtered = globally_filtered(average.halves, curve.corrected, radius)
-        maps = np.stack(filtered) * mask
+        beyond = band_pass(recipe.coarsest, box_px / 2)
+        maps = np.stack([shell_filtered(half, beyond) for half in filtered]) * mask
         history = (*state.history, self._record(state, particles, box_px, radius, curve))
-        after = State(particles, _without_worst(particles, recipe.left_out), maps, radius, history)
+        after = State(particles, without_worst(particles, recipe.left_out), maps, radius, history)
         return _Sums(cubes, grid, curve, mask, state.weights), after
 
     def ended(self, sums: "_Sums", state: State) -> Refined:
@@ -327,7 +311,9 @@ class _Course:
         plan = PosePlan.of(
             box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / radius, recipe.reach_ang, recipe.symmetry
         )
-        return plan if recipe.everywhere(number) else plan.around(recipe.reach_ang / pixel_ang / 3)
+        if recipe.everywhere(number):
+            return replace(plan, keeps_known=True)
+        return plan.around(recipe.reach_ang / pixel_ang / 3)
 
     @property
     def _start_radius(self) -> float:
@@ -394,15 +380,6 @@ class _Found:
             quaternions_xyzw=quaternions_from_matrices(self.rotations),
             score=self.score,
         )
-
-
-def _without_worst(particles: ParticleSet, left_out: float) -> Floats:
-    """Weigh particles: those of the lowest scores of each half do not count."""
-    weights = np.ones(len(particles))
-    for number in (1, 2):
-        mine = particles.half == number
-        weights[mine & (particles.score < np.quantile(particles.score[mine], left_out))] = 0.0
-    return weights
 
 
 def _cropped(mask: Reals, box_px: int) -> Reals:

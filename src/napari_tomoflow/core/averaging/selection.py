@@ -1,11 +1,17 @@
 """Which particles are averaged, and how large they are."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.model import Dataset, ParticleSet
 
+Floats = NDArray[np.float64]
+
 _LEAST = 4
+_FAR_BELOW_SD = 5.0
+_SD_PER_DEVIATION = 1.4826
+"""Standard deviation over the median deviation, of normal numbers."""
 
 
 def of_species(dataset: Dataset, species: str, only_class: int = 0) -> Dataset:
@@ -52,3 +58,27 @@ def diameter_ang_of(particles: ParticleSet) -> float:
         if name in particles.features and len(particles):
             return times * float(np.asarray(particles.features[name], np.float64).max())
     raise ParamError("The picks do not tell how large the particles are; give diameter_ang, e.g. 250.")
+
+
+def without_worst(particles: ParticleSet, left_out: float) -> Floats:
+    """Weigh particles: those of the lowest scores of each half, and all far below the rest, do not count.
+
+    Parameters
+    ----------
+    particles : ParticleSet
+    left_out : float
+        Share that does not count in any case.
+
+    Returns
+    -------
+    float64[P]
+        0 or 1.
+    """
+    weights = np.ones(len(particles))
+    for number in (1, 2):
+        mine = particles.half == number
+        score = particles.score[mine]
+        middle = np.median(score)
+        far_below = middle - _FAR_BELOW_SD * _SD_PER_DEVIATION * np.median(np.abs(score - middle))
+        weights[mine & (particles.score < max(np.quantile(score, left_out), far_below))] = 0.0
+    return weights

@@ -8,8 +8,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve
-from napari_tomoflow.core.averaging.refinement import agreement_radius
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius
 from napari_tomoflow.core.ops.fourier import half_frequencies
 from napari_tomoflow.core.ops.so3 import fibonacci
 
@@ -20,8 +19,8 @@ _CONE_DEG = 20.0
 _DIRECTIONS = 300
 """Over half the sphere, 8° apart."""
 
-_THRESHOLD = 0.143
 _SHARES = (5, 50, 95)
+"""Percent of directions whose FSCs are told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,8 @@ def directional_fsc(first: Reals, second: Reals, curve: FscCurve, voxel_ang: flo
     ----------
     Tan et al. 2017, doi:10.1038/nmeth.4347.
     """
-    n, shells = len(first), len(curve.corrected)
+    shells = len(curve.corrected)
+    width_ang = 2 * (shells - 1) * voxel_ang
     sums = _sums(first, second, shells)
     directions = fibonacci(2 * _DIRECTIONS)
     # The spiral winds about z, which it begins at: its first half is half the sphere.
@@ -90,12 +90,12 @@ def directional_fsc(first: Reals, second: Reals, curve: FscCurve, voxel_ang: flo
     fsc = np.where(np.isnan(cones), curve.corrected, (cones - random) / np.maximum(1.0 - random, 1e-6))
     radius = np.maximum([agreement_radius(one) for one in fsc], 1.0)
     resolution_ang = curve.resolution_ang()
-    at = shells - 1 if resolution_ang is None else min(round(n * voxel_ang / resolution_ang), shells - 1)
+    at = shells - 1.0 if resolution_ang is None else width_ang / resolution_ang
     return Directional(
         directions_xyz=directions,
         fsc=fsc,
-        resolution_ang=n * voxel_ang / radius,
-        share=float((radius >= at - 1).mean()),
+        resolution_ang=width_ang / radius,
+        share=float((radius >= at - 1.0).mean()),
         sphericity=_sphericity(directions, radius),
     )
 

@@ -105,6 +105,7 @@ def initial_model(
     from napari_tomoflow.core.averaging.initial import Descent, first_map
     from napari_tomoflow.core.averaging.recipe import Recipe
     from napari_tomoflow.core.averaging.refinement import refine_poses
+    from napari_tomoflow.core.averaging.resizing import band_pass, shell_filtered
     from napari_tomoflow.core.averaging.result import average_of
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
@@ -133,7 +134,11 @@ def initial_model(
     )
     ended = refine_poses(sources, first.volume, recipe, None, part(report, _SHARE_OF_STARTS, _SHARES), map_batches)
     average = average_of(ended, params.name or params.species, params.symmetry, pixel_ang)
-    return average.replace(quality={**average.quality, "resolution_ang": None, "descent": first.quality})
+    volume = shell_filtered(ended.average.volume, band_pass(recipe.coarsest, box_px / 2))
+    return average.replace(
+        map=average.map.replace(volume=volume),
+        quality={**average.quality, "resolution_ang": None, "descent": first.quality},
+    )
 
 
 def _first(report: Report) -> Report:
