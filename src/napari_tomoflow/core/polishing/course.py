@@ -363,7 +363,7 @@ def _changes(before: ParticleSet, after: ParticleSet, symmetry: str) -> dict[str
     """Say how far particles were turned and moved, in quartiles."""
     turned_deg = angular_distance_deg(before.matrices, after.matrices, symmetry)
     moved_ang = np.linalg.norm(after.centers_ang_zyx - before.centers_ang_zyx, axis=1)
-    values = {"angular_change_deg": turned_deg, "shift_change_ang": moved_ang, "score": after.score}
+    values = {"angular_change_deg": turned_deg, "shift_change_ang": moved_ang}
     return {name: [round(float(q), 4) for q in np.percentile(column, (25, 50, 75))] for name, column in values.items()}
 
 
