@@ -94,7 +94,7 @@ def gather(
         own = _newest(project, lineage, species, species, from_job, but_job)
     if own is not None and all(own.job.number > found.job.number for found in picks.values()):
         shown = series_shown(own, lineage)
-        particles, used = {name: own}, [each for each in series if each in shown]
+        particles, used = {own.series: own}, [each for each in series if each in shown]
     else:
         particles, used = picks, list(picks)
     if not used:

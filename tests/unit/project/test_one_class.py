@@ -28,7 +28,7 @@ def particles_of(project, **params):
 def test_a_class_under_a_new_name_is_taken_from_the_species(averaged):
     assert particles_of(averaged, species="spot") == {"spot": ["spot"]}
     assert particles_of(averaged, species="spot", only_class=2) == {"spot": ["spot"]}
-    assert particles_of(averaged, species="spot", only_class=2, name="spot_2") == {"spot_2": ["spot_2"]}
+    assert particles_of(averaged, species="spot", only_class=2, name="spot_2") == {"spot_2": ["spot"]}
 
 
 def test_a_new_name_alone_begins_with_the_picks(averaged):
