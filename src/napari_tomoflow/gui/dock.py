@@ -98,7 +98,7 @@ class TomoflowDock(QWidget):
         self._show_details()
 
     def open_cell(self, series: str, stage: str) -> None:
-        """Open the result of a cell: an alignment, a CTF or an average in its inspector, picks by hand in the picker."""
+        """Open the result of a cell: in its inspector, if there is one for it, or as layers."""
         if self.project is None:
             return
         job = self.project.table()[series][stage].job
