@@ -1,6 +1,8 @@
 """Two conformations, mixed, are told apart; particles that are all alike are not."""
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -144,6 +146,17 @@ def test_a_class_within_one_half_has_its_particles_dealt_to_both():
     for one in class_maps(images, number, np.ones(16), "C1", soft_sphere(24, 9.0), 1):
         assert all(np.abs(half).max() > 0 for half in one.halves)
         assert np.isfinite(one.volume).all()
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bits_as_one():
+    images, _ = mixed_ribosomes(40, box_px=24, pixel_ang=18.0, snr=4.0, n_tilts=11)
+    recipe = recipe_for(images, "likelihood", resolution_ang=50.0, rounds=1)
+    here = part_by_images(images, recipe)
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        there = part_by_images(images, recipe, map_batches=pool.map)
+    np.testing.assert_array_equal(here.best.shares, there.best.shares)
+    np.testing.assert_array_equal(here.particles.centers_ang_zyx, there.particles.centers_ang_zyx)
 
 
 @pytest.mark.slow

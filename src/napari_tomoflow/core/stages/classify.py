@@ -126,11 +126,11 @@ def classify(
 
     Notes
     -----
-    Poses stay as they are, unless `rounds` are asked for: particles then climb to where they agree best with the average
-    of all, later with the map of any class, before classes are made anew. See `core.classification.spectra` for what is
-    compared, `contest` for the maps that compete, `components`, `scores` and `proof`. Classes with fewer than four
-    particles go to the others. Both halves are in view when classes are made: refine a class by itself for its
-    resolution. Not done: classes of continuous motion, and sums over poses in place of the best one.
+    Poses stay as they are, unless `rounds` are asked for: particles then climb to where they agree best with the
+    average of all, later with the map of any class, before classes are made anew. See `core.classification.spectra`
+    for what is compared, `contest` for the maps that compete, `components`, `scores` and `proof`. Classes with fewer
+    than four particles go to the others. Both halves are in view when classes are made: refine a class by itself for
+    its resolution. Not done: classes of continuous motion, and sums over poses in place of the best one.
 
     References
     ----------
