@@ -53,6 +53,17 @@ def test_a_given_mask_is_used_as_it_is(density):
     assert finished.quality["mask"]["source"] == "file"
 
 
+def test_a_mask_that_makes_halves_agree_is_doubted(density):
+    rough = soft_sphere(N, 9) * (np.random.default_rng(5).uniform(size=(N, N, N)) > 0.4)
+    coarse = PostprocessParams(local_resolution=False)
+    noisy = of_halves(
+        [half + 0.1 * np.random.default_rng(n).normal(size=half.shape) for n, half in enumerate(density.halves)], 2.0
+    )
+    finished = postprocess(noisy, mask=density.replace(volume=rough, halves=None), params=coarse)
+    assert any("mask alone" in said for said in finished.quality["warnings"])
+    assert not any("mask alone" in said for said in postprocess(noisy, params=coarse).quality["warnings"])
+
+
 def test_a_given_b_factor_goes_before_the_fit_and_zero_leaves_the_map(density):
     forty, none = (
         postprocess(density, params=PostprocessParams(b_factor_ang2=b, local_resolution=False)) for b in (40.0, 0.0)

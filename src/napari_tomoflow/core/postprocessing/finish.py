@@ -23,6 +23,9 @@ Reals = NDArray[np.float32]
 
 _PARTS = 4
 _BINS = 40
+_MASK_ALONE = 0.2
+"""FSC of random phases at the resolution from which on a mask is doubted; chance makes about half of it."""
+
 _INSIDE = 0.5
 """Of the mask: what is more counts for the statistics of local resolution."""
 
@@ -148,17 +151,17 @@ class _Finish:
 
     def record(self, fall: Guinier, sharpening: Sharpening) -> dict[str, Any]:
         """Say in plain numbers what the halves tell."""
-        masked = self.masked
+        masked, plain = self.masked, self.given.model is None
         first, second = (half * masked.mask for half in self.halves)
         along = directional_fsc(first, second, masked.curve, self.density.voxel_ang)
         quality = {
             **masked.curve.record(),
             "mask": masked.record(),
-            "b_factor_ang2": sharpening.b_factor_ang2,
-            "sharpening": sharpening.method if self.given.model is None else "model",
+            "b_factor_ang2": sharpening.b_factor_ang2 if plain else 0.0,
+            "sharpening": sharpening.method if plain else "model",
             "guinier": fall.record(),
             "directional": along.record(),
-            "warnings": [*_doubts(masked), *filter(None, [sharpening.warning])],
+            "warnings": [*_doubts(masked), *([sharpening.warning] if plain and sharpening.warning else [])],
         }
         subsets = self.density.quality.get("subsets")
         return quality if subsets is None else {**quality, "subsets": subsets}
@@ -191,8 +194,11 @@ def _doubts(masked: Masked) -> list[str]:
     doubts = []
     if masked.source == "ball":
         doubts.append("No body stands out of the map, so it was measured under a ball; give --mask.")
-    if masked.curve.resolution_ang() is None:
+    resolution_ang = masked.curve.resolution_ang()
+    if resolution_ang is None:
         doubts.append("The halves agree no better than noise does; the map is neither filtered nor sharpened.")
+    elif np.interp(1.0 / resolution_ang, masked.curve.frequency_inv_ang, masked.curve.randomised) > _MASK_ALONE:
+        doubts.append("The mask alone makes the halves agree at the resolution; give one that is wider and softer.")
     return doubts
 
 
