@@ -133,7 +133,7 @@ class GoldFringes:
     def fit(cls, measured: SeriesSpectra, params: CtfParams) -> "GoldFringes | None":
         """Fit the ball that suits all beads best; None where there are too few."""
         beads = measured.beads
-        if len(beads) < FEWEST_BEADS:
+        if beads is None or len(beads) < FEWEST_BEADS:
             return None
         defocus_ang = np.arange(1e4 * params.defocus_min_um, 1e4 * params.defocus_max_um, _DEFOCUS_STEP_ANG)
         radius_ang = float(np.median(beads.radius_ang))

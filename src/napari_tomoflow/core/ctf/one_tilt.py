@@ -69,7 +69,7 @@ class OneTilt:
         """
         if alignment is None and series.axis_deg is not None:
             alignment = Alignment.nominal(series)
-        image_yx, _ = image_and_gold(series, tilt)
+        image_yx = image_and_gold(series, tilt)[0] if ctf.quality.get("gold_taken_out") else series.image(tilt)
         alone = TiltSeries(
             name=f"{series.name}, tilt {tilt}",
             images=image_yx[None],

@@ -35,8 +35,8 @@ class SeriesSpectra:
     smooth : SmoothPart
     geometry : Geometry
     optics : Optics
-    beads : BeadProfiles
-        Gold, which the spectra are without.
+    beads : BeadProfiles or None
+        Gold, which the spectra are without; none where it was left in the images.
     empty : tuple of int
         Tilts whose images hold nothing.
     """
@@ -48,12 +48,20 @@ class SeriesSpectra:
     smooth: SmoothPart
     geometry: Geometry
     optics: Optics
-    beads: BeadProfiles
+    beads: BeadProfiles | None
     empty: tuple[int, ...]
 
     @classmethod
-    def measure(cls, series: TiltSeries, alignment: Alignment | None, params: CtfParams, report: Report) -> Self:
-        """Read the images one at a time.
+    def measure(
+        cls,
+        series: TiltSeries,
+        alignment: Alignment | None,
+        params: CtfParams,
+        report: Report,
+        *,
+        without_gold: bool = False,
+    ) -> Self:
+        """Read the images one at a time, and take the gold out of them if so wanted.
 
         Raises
         ------
@@ -67,14 +75,7 @@ class SeriesSpectra:
             )
         kept = np.flatnonzero(series.kept if alignment is None else series.kept & alignment.kept)
         plan = plan_tiles(series, params)
-        powers: list[TilePower] = []
-        beads: list[BeadProfiles] = []
-        tilts: list[int] = []
-        for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}"):
-            image_yx, profiles = image_and_gold(series, tilt, len(tilts))
-            power = tile_power(image_yx, plan)
-            if power is not None:
-                tilts, powers, beads = [*tilts, tilt], [*powers, power], [*beads, profiles]
+        tilts, powers, beads = _read(series, kept, plan, report, without_gold)
         if not powers:
             raise DataError(f"{series.name}: none of its {len(kept)} images in use holds anything; check the stack.")
         used = np.array(tilts, np.int64)
@@ -96,13 +97,35 @@ class SeriesSpectra:
                 sin2=plan.sin2,
             ),
             optics=series.optics,
-            beads=BeadProfiles.joined(beads),
+            beads=BeadProfiles.joined(beads) if beads else None,
             empty=tuple(int(tilt) for tilt in np.setdiff1d(kept, used)),
         )
 
 
+def _read(
+    series: TiltSeries, kept: NDArray[np.int64], plan: TilePlan, report: Report, without_gold: bool
+) -> tuple[list[int], list[TilePower], list[BeadProfiles]]:
+    """Measure the images that hold something: their places in the series, spectra, and gold if it is taken out."""
+    tilts: list[int] = []
+    powers: list[TilePower] = []
+    beads: list[BeadProfiles] = []
+    for tilt in watched([int(tilt) for tilt in kept], report, f"Measuring spectra of {series.name}"):
+        if without_gold:
+            image_yx, profiles = image_and_gold(series, tilt, len(tilts))
+        else:
+            image_yx, profiles = series.image(tilt), None
+        power = tile_power(image_yx, plan)
+        if power is None:
+            continue
+        tilts.append(tilt)
+        powers.append(power)
+        if profiles is not None:
+            beads.append(profiles)
+    return tilts, powers, beads
+
+
 def image_and_gold(series: TiltSeries, tilt: int, place: int = 0) -> tuple[NDArray[np.float32], BeadProfiles]:
-    """Read an image, its gold taken out, and the profiles of the gold, which lies in so manieth a tilt in use."""
+    """Read an image, its gold taken out, and the profiles of the gold; `place` is that among the tilts in use."""
     image_yx = series.image(tilt)
     dense_is_dark = image_yx if series.contrast == "dark" else -image_yx
     beads = find_beads(dense_is_dark, series.pixel_ang)

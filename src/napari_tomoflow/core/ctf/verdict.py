@@ -52,7 +52,11 @@ def ctf_series(
         hand=hand,
     )
     flagged, more = _doubtful(ctf, measured, course, params)
-    more += [] if course.together else _form_taken_for_rings(measured, curves)
+    if form_taken_for_rings(measured, course):
+        more.append(
+            f"Beyond {1 / BEYOND_FORM_INV_ANG:.0f} Å the low tilts hardly agree with the fit: the form of gold or "
+            "molecules may have been taken for rings; do not trust the defocus."
+        )
     return ctf.replace(quality=_quality(ctf, measured, course, curves, flagged, warnings + more))
 
 
@@ -120,15 +124,13 @@ def _doubtful(
     return flagged, warnings + _phase_warnings(course)
 
 
-def _form_taken_for_rings(measured: SeriesSpectra, curves: list[Curve]) -> list[str]:
-    """Say when the low tilts agree with the fit only where gold, membranes and molecules have their own rings."""
-    reach = float(np.mean([curves[tilt].reach for tilt in low_tilts(measured)]))
-    if reach >= _LEAST_REACH:
-        return []
-    return [
-        f"Beyond {1 / BEYOND_FORM_INV_ANG:.0f} Å the low tilts hardly agree with the fit (correlation {reach:.2f}): "
-        "the form of gold or molecules may have been taken for rings; do not trust the defocus."
-    ]
+def form_taken_for_rings(measured: SeriesSpectra, course: Course) -> bool:
+    """Tell whether low tilts agree with the fit only where gold, membranes and molecules have their own rings."""
+    if course.together:  # by the sum of all tilts, of which each shows next to nothing
+        return False
+    low, model = low_tilts(measured), course.settled.model
+    reach = [curve_of(measured, int(tilt), model, course.heights[tilt]).reach for tilt in low]
+    return float(np.mean(reach)) < _LEAST_REACH
 
 
 def _phase_warnings(course: Course) -> list[str]:
@@ -174,6 +176,7 @@ def _quality(
         "defocus_gradient_error": _plain(hand.gradient_error),
         "slope_deg_xy": [round(float(angle), 2) for angle in slope_deg],
         "phase_error_deg": None if phase is None else _plain(phase.error_deg),
+        "gold_taken_out": measured.beads is not None,
         "tilts_used": len(used),
         "tilts_interpolated": [tilt for tilt in range(n) if tilt not in used],
         "tilts_doubtful": flagged,

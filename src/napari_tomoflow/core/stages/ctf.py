@@ -39,15 +39,16 @@ def ctf(
 
     Notes
     -----
-    1. Power spectra of half-overlapping tiles are summed over rings and sectors, gold having been taken out of the
-    images. 2. The log-likelihood of the rings is linear in exp(2iγ), so it is tabulated once and every tile is read
-    at its own defocus, from the tilt geometry. 3. The low tilts settle first; how high their rings stand, less what
-    exposure fades, is what the other tilts are expected to show, so that the specimen's own structure is not taken
-    for rings. 4. Each tilt's defocus is weighed against a smooth course through the others'. 5. Slope of the
-    specimen and astigmatism, mean and change, follow by Gauss-Newton steps; of the astigmatism what noise makes of
-    none at all is taken off. 6. Both signs of the gradient are compared with each other and with none. 7. A phase
-    shift, where it is to be found, is tried with all of this found anew for each. 8. Where low tilts show no rings
-    of their own, one defocus is found for the sum of all tilts, near the one that gold's fringes tell; and where
+    1. Power spectra of half-overlapping tiles are summed over rings and sectors. 2. The log-likelihood of the rings
+    is linear in exp(2iγ), so it is tabulated once and every tile is read at its own defocus, from the tilt
+    geometry. 3. The low tilts settle first; how high their rings stand, less what exposure fades, is what the other
+    tilts are expected to show, so that the specimen's own structure is not taken for rings. 4. Each tilt's defocus
+    is weighed against a smooth course through the others'. 5. Slope of the specimen and astigmatism, mean and
+    change, follow by Gauss-Newton steps; of the astigmatism what noise makes of none at all is taken off. 6. Both
+    signs of the gradient are compared with each other and with none. 7. A phase shift, where it is to be found, is
+    tried with all of this found anew for each. 8. Where low tilts agree with the fit only as far as gold and
+    molecules have rings of their own, gold is taken out of the images and all is done anew. Where low tilts then
+    show no rings, one defocus is found for the sum of all tilts, near the one that gold's fringes tell; and where
     rings leave the sign open, the fringes of gold at different depths are asked as well.
 
     Not fitted: beam tilt, magnification distortion, thickness, a phase shift that changes over the series.
@@ -65,14 +66,19 @@ def ctf(
 
     from napari_tomoflow.core.ctf.course import fit_series
     from napari_tomoflow.core.ctf.series_spectra import SeriesSpectra
-    from napari_tomoflow.core.ctf.verdict import ctf_series
+    from napari_tomoflow.core.ctf.verdict import ctf_series, form_taken_for_rings
 
     if alignment is None and series.axis_deg is not None:
         alignment = Alignment.nominal(series)
-    measured = SeriesSpectra.measure(series, alignment, params, part(report, 0, 2))
+    measured = SeriesSpectra.measure(series, alignment, params, part(report, 0, 4))
     # The matrix products are too small to share: more threads only wait for each other.
     with threadpool_limits(1, "blas"):
-        course = fit_series(measured, params, series.defocus_hand, part(report, 1, 2))
+        course = fit_series(measured, params, series.defocus_hand, part(report, 1, 4))
+        if form_taken_for_rings(measured, course):
+            bare = SeriesSpectra.measure(series, alignment, params, part(report, 2, 4), without_gold=True)
+            if bare.beads:
+                measured, course = bare, fit_series(bare, params, series.defocus_hand, part(report, 3, 4))
+        report(1, 1, "Fitted")
         return ctf_series(series, alignment, measured, course, params)
 
 
