@@ -73,6 +73,7 @@ def _pictures_of(viewer: "napari.Viewer", project: "Project", series: str, pictu
         yield _save_in_3d(viewer, pictures / f"volume_{series}.png")
     if project.find(MappedBack, series) is not None:
         yield from _pictures_of_placed(viewer, project.load(MappedBack, series), pictures)
+        _show(viewer, project, Tomogram, series)
 
 
 def _pictures_of_placed(viewer: "napari.Viewer", placed: MappedBack, pictures: Path) -> Iterator[Path]:

@@ -108,6 +108,13 @@ def test_only_what_is_asked_for_is_placed():
     assert set(barrels.species) == {"proteasome"}
     good = map_back(tomogram(), given, params=MapBackParams(score_min=0.5))
     np.testing.assert_array_equal(good.particles.ids, given.particles.ids[here & (given.particles.score >= 0.5)])
+    judged = given.particles.replace(features={**given.particles.features, "counted": np.arange(12) % 4 > 0})
+    counted, everyone = (
+        map_back(tomogram(), given.replace(particles=judged), params=MapBackParams(uncounted=uncounted))
+        for uncounted in (False, True)
+    )
+    np.testing.assert_array_equal(counted.particles.ids, judged.ids[here & (np.arange(12) % 4 > 0)])
+    assert (counted.quality["n_left_out"], everyone.quality["n_left_out"]) == (2, 0)
     with pytest.raises(MissingError, match="no average of vault; choose from hook, proteasome"):
         map_back(tomogram(), given, params=MapBackParams(species="hook, vault"))
     with pytest.raises(MissingError, match="TS_1: none of 12 averaged particles is left"):

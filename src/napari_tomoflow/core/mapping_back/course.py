@@ -23,6 +23,8 @@ from napari_tomoflow.core.stage import Allocate
 Floats = NDArray[np.float64]
 
 _RADIAL_DIAMETERS = 6.0
+_COUNTED = "counted"
+"""Feature column of averages: 0 for a particle that was left out as fitting worst."""
 
 
 def place_averages(
@@ -57,6 +59,7 @@ def place_averages(
         colour_by=params.colour_by,
         quality={
             **_quality(tomogram, particles, species, references),
+            "n_left_out": int(np.count_nonzero(ensemble.particles.tomogram == tomogram.name)) - len(particles),
             "filled_percent": 100.0 * within / float(np.prod(tomogram.volume.shape)),
             **neighbour_quality(found, particles.matrices, species, symmetries),
             "radial": radial_quality(particles.centers_ang_zyx, species, maps, reach_ang),
@@ -76,12 +79,20 @@ def _chosen(ensemble: Ensemble, tomogram: str, params: MapBackParams) -> Particl
         kept &= np.isin(species_of(particles), wanted)
     if params.score_min is not None:
         kept &= particles.score >= params.score_min
+    if not params.uncounted:
+        kept &= _counted(particles)
     if not kept.any():
         raise MissingError(
             f"{tomogram}: none of {len(particles)} averaged particles is left to be placed; "
-            "average some of this tomogram first, or ask for more species or lower scores."
+            "average some of this tomogram first, or ask for more species, lower scores or uncounted ones."
         )
     return particles[kept]
+
+
+def _counted(particles: ParticleSet) -> NDArray[np.bool_]:
+    """Tell who is in the average; whoever nothing is said of is."""
+    column = particles.features.get(_COUNTED)
+    return np.ones(len(particles), np.bool_) if column is None else np.asarray(column) != 0
 
 
 def _labels(particles: ParticleSet, species: NDArray[np.str_], by: LabelBy) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ class MapBackParams(Params):
 
     species: str = param("", help="Kinds of particles, with commas between; empty for all that have an average.")
     score_min: float | None = param(None, help="Least score of a particle that is placed; empty places all.")
+    uncounted: bool = param(False, help="Place particles, too, that the average left out.")
     level_sd: float | None = param(
         None, low=0, help="Surface, in standard deviations of each map above its background; empty finds it."
     )

@@ -21,7 +21,7 @@ def map_back(
     Parameters
     ----------
     tomogram : Tomogram
-        Only its grid counts; particles of other tomograms are left out.
+        Only its grid counts; particles of other tomograms are left out, and so are those the average left out.
     ensemble : Ensemble
     params : MapBackParams
     report, allocate

@@ -19,7 +19,7 @@ _DARKEST, _FARTHEST = 0.35, 0.55
 """Light of a face turned away, and of one at the far end."""
 
 _WIDTH_INCH = 7.0
-_PLANES_AT_ONCE = 64
+_SCALES = {"neighbour": "distance to the nearest neighbour, Å", "score": "score"}
 
 
 def map_back_figures(placed: MappedBack) -> dict[str, Figure]:
@@ -54,7 +54,8 @@ def placed_figure(placed: MappedBack) -> Figure:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        figure.colorbar(ScalarMappable(Normalize(*limits_of(placed))), ax=[above, side], label=placed.colour_by)
+        scale = ScalarMappable(Normalize(*limits_of(placed)))
+        figure.colorbar(scale, ax=[above, side], shrink=0.6, aspect=40, label=_SCALES.get(placed.colour_by))
     return figure
 
 
