@@ -1,11 +1,13 @@
 """Reading and writing whole files so that every failure is one sentence and nothing half-written stays."""
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from napari_tomoflow.core.errors import DataError
 
@@ -112,3 +114,22 @@ def read_text(path: Path, kind: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that a job wrote beside its results.
+
+    Raises
+    ------
+    DataError
+        It is missing or damaged.
+    """
+    try:
+        return cast(dict[str, Any], json.loads(read_text(path, "a JSON file")))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a JSON file beside the results of a job, whole or not at all."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")

@@ -1,6 +1,5 @@
 """A finished map in its files: for the eye, for density modification, and for the data bank."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import FinishedMap
-from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.files import read_json, write_json, write_text
 from napari_tomoflow.io.mrc import open_mrc
 from napari_tomoflow.io.mrc_write import write_mrc
 from napari_tomoflow.io.star import write_star
@@ -40,7 +38,7 @@ def save_finished_map(finished: FinishedMap, folder: Path) -> None:
     for file, volume in volumes.items():
         write_mrc(folder / file, volume, finished.voxel_ang, label=file.removesuffix(".mrc"))
     about = {name: getattr(finished, name) for name in _RECORD}
-    write_text(folder / _ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / _ABOUT, about)
     if "fsc" in finished.quality:
         write_star(folder / FSC_STAR, _star_blocks(finished))
         write_text(folder / FSC_XML, _emdb_xml(finished))
@@ -48,11 +46,7 @@ def save_finished_map(finished: FinishedMap, folder: Path) -> None:
 
 def load_finished_map(folder: Path) -> FinishedMap:
     """Read a map that `save_finished_map` wrote; the volumes stay in their files."""
-    path = folder / _ABOUT
-    try:
-        about = json.loads(read_text(path, "a JSON file"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
+    about = read_json(folder / _ABOUT)
     volumes: dict[str, Any] = {
         name: open_mrc(folder / file) for name, file in _FILES.items() if (folder / file).exists()
     }

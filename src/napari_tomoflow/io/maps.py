@@ -1,6 +1,5 @@
 """Maps of particles: files of any program, and ours."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import DensityMap
 from napari_tomoflow.io.atomic_models import is_atomic_model, open_atomic_model
 from napari_tomoflow.io.em import EM_SUFFIX, read_em
-from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.files import read_json, write_json
 from napari_tomoflow.io.mrc import open_mrc
 from napari_tomoflow.io.mrc_write import write_mrc
 from napari_tomoflow.io.stacks import stem_of
@@ -64,16 +63,12 @@ def save_map(density: DensityMap, folder: Path) -> None:
     for name, volume in volumes.items():
         write_mrc(folder / name, volume, density.voxel_ang, label=name.removesuffix(".mrc"))
     about = {name: getattr(density, name) for name in _RECORD}
-    write_text(folder / _ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / _ABOUT, about)
 
 
 def load_map(folder: Path) -> DensityMap:
     """Read a map that `save_map` wrote; the volumes stay in their files."""
-    path = folder / _ABOUT
-    try:
-        about = json.loads(read_text(path, "a JSON file"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
+    about = read_json(folder / _ABOUT)
     half1, half2 = (folder / name for name in _HALVES)
     return DensityMap(
         volume=open_mrc(folder / MAP_FILE),

@@ -1,15 +1,13 @@
 """Placed averages in files: volumes, particles, neighbours, the maps, and scripts for ChimeraX."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import MappedBack, Neighbours
-from napari_tomoflow.io.files import read_text, write_text
+from napari_tomoflow.io.files import read_json, write_json
 from napari_tomoflow.io.maps import load_map, save_map
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
@@ -41,7 +39,7 @@ def save_mapped_back(placed: MappedBack, folder: Path) -> None:
     if len(placed.neighbours.of):
         write_star(folder / _NEIGHBOURS, {"neighbours": _table(placed)})
     about = {name: getattr(placed, name) for name in _RECORD} | {"species": list(placed.maps)}
-    write_text(folder / _ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / _ABOUT, about)
     write_scripts(placed, folder, PlacedFiles(PAINTED_FILE, _LABELS, _MAPS))
 
 
@@ -53,11 +51,7 @@ def load_mapped_back(folder: Path) -> MappedBack:
     DataError
         A file is damaged.
     """
-    path = folder / _ABOUT
-    try:
-        about = json.loads(read_text(path, "a JSON file"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
+    about = read_json(folder / _ABOUT)
     particles = read_particles(folder / _PARTICLES)
     record: dict[str, Any] = {name: about[name] for name in _RECORD}
     record["origin_ang_zyx"] = tuple(record["origin_ang_zyx"])

@@ -1,6 +1,5 @@
 """Every noun in its files, and back: what a job leaves in the folder of one series."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -34,7 +33,7 @@ from napari_tomoflow.io import pyramids
 from napari_tomoflow.io.alignment_star import ALIGNMENT_STAR, load_alignment, save_alignment
 from napari_tomoflow.io.classes import CLASSES_FILE, load_classes, save_classes
 from napari_tomoflow.io.columns import ctf_from_table, optics_columns, optics_from_columns, table_from_ctf
-from napari_tomoflow.io.files import PARTS_FOLDER, read_text, write_text
+from napari_tomoflow.io.files import PARTS_FOLDER, read_json, write_json
 from napari_tomoflow.io.finished_maps import FINISHED_FILE, load_finished_map, save_finished_map
 from napari_tomoflow.io.maps import MAP_FILE, load_map, save_map
 from napari_tomoflow.io.movies_star import MOVIES_STAR, load_movies, save_movies
@@ -109,7 +108,7 @@ def save(noun: Noun, folder: Path) -> dict[str, str]:
     for name, nouns in noun.parts().items():
         for part in nouns:
             save(part, folder / PARTS_FOLDER / name)
-    _write_json(folder / QUALITY_FILE, noun.quality)
+    write_json(folder / QUALITY_FILE, _plain(noun.quality))
     return outputs_of(noun)
 
 
@@ -147,7 +146,7 @@ def load(kind: type[N], folder: Path) -> N:
 
 def load_quality(folder: Path) -> dict[str, Any]:
     """Read ``quality.json``."""
-    return dict(_read_json(folder / QUALITY_FILE))
+    return dict(read_json(folder / QUALITY_FILE))
 
 
 def _save_ctf(ctf: CtfSeries, folder: Path) -> None:
@@ -174,14 +173,14 @@ def _save_tomogram(tomogram: Tomogram, folder: Path) -> None:
             origin_ang_zyx=tomogram.origin_ang_zyx,
             label=name[: -len(".mrc")],
         )
-    _write_json(folder / _TOMOGRAM_ABOUT, {name: getattr(tomogram, name) for name in _TOMOGRAM_RECORD})
+    write_json(folder / _TOMOGRAM_ABOUT, _plain({name: getattr(tomogram, name) for name in _TOMOGRAM_RECORD}))
     if (folder / FILE_OF[Tomogram]).stat().st_size >= pyramids.WORTH_BYTES:
         with suppress(DataError):  # the disk is full: the tomogram is whole, only slower to look at
             pyramids.write_pyramid(folder / FILE_OF[Tomogram], tomogram.voxel_ang)
 
 
 def _load_tomogram(folder: Path) -> Tomogram:
-    about = _read_json(folder / _TOMOGRAM_ABOUT)
+    about = read_json(folder / _TOMOGRAM_ABOUT)
     record = {name: about[name] for name in _TOMOGRAM_RECORD}
     record["origin_ang_zyx"] = tuple(record["origin_ang_zyx"])
     half1, half2 = (folder / name for name in _HALF_FILES)
@@ -192,11 +191,11 @@ def _load_tomogram(folder: Path) -> Tomogram:
 def _save_labels(labels: Labels, folder: Path) -> None:
     write_mrc(folder / FILE_OF[Labels], labels.volume, labels.voxel_ang, label="labels")
     about = {"name": labels.name, "voxel_ang": labels.voxel_ang, "names": labels.names}
-    _write_json(folder / _LABELS_ABOUT, about)
+    write_json(folder / _LABELS_ABOUT, _plain(about))
 
 
 def _load_labels(folder: Path) -> Labels:
-    about = _read_json(folder / _LABELS_ABOUT)
+    about = read_json(folder / _LABELS_ABOUT)
     names = {int(number): str(name) for number, name in about["names"].items()}
     volume = open_mrc(folder / FILE_OF[Labels])
     return Labels(name=about["name"], volume=volume, voxel_ang=about["voxel_ang"], names=names)
@@ -224,11 +223,11 @@ def _save_polished(polished: Polished, folder: Path) -> None:
     if polished.subtilts is not None:
         save_subtilts(polished.subtilts, folder)
     names = {field: list(getattr(polished, field)) for field in ("averages", "alignments", "ctfs")}
-    _write_json(folder / FILE_OF[Polished], names)
+    write_json(folder / FILE_OF[Polished], _plain(names))
 
 
 def _load_polished(folder: Path) -> Polished:
-    names = _read_json(folder / FILE_OF[Polished])
+    names = read_json(folder / FILE_OF[Polished])
     # In a project the parts lie beside the item, among the other items of the job.
     parts = folder / PARTS_FOLDER if (folder / PARTS_FOLDER).exists() else folder.parent
     return Polished(
@@ -237,17 +236,6 @@ def _load_polished(folder: Path) -> Polished:
         ctfs={name: load(CtfSeries, parts / name) for name in names["ctfs"]},
         subtilts=load_subtilts(folder) if (folder / SUBTILTS_STAR).exists() else None,
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return cast(dict[str, Any], json.loads(read_text(path, "a JSON file")))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is damaged: {error}; run the job again.") from error
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n")
 
 
 def _plain(value: Any) -> Any:
