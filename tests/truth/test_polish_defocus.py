@@ -76,7 +76,7 @@ def test_the_average_comes_near_that_of_the_true_defocus(lost, found):
 def test_a_right_defocus_is_left_alone():
     right = make_scene(replace(FAST, count=60, bend_ang=0.0))
     found = compared(right, right.ensemble)
-    assert error_ang(right, {name: one.ctf for name, one in found.items()}) < 150
+    assert error_ang(right, {name: one.ctf for name, one in found.items()}) == 0
     wrong = compared(right, with_hand(right, -right.params.hand))
     for one in wrong.values():
         assert one.record["hand_seen"] == right.params.hand
@@ -93,6 +93,7 @@ def test_a_series_of_half_the_strength_does_not_weaken_the_average(lost):
     np.testing.assert_allclose(after.power, 0.25 * before.power)
 
 
+@pytest.mark.slow
 def test_the_stage_refines_the_ctf_before_anything_else(lost):
     params = PolishParams(mode="subtilt", rounds=1, ctf=True)
     made = polish(lost.ensemble, params=params)

@@ -37,6 +37,9 @@ BATCH = 16
 LEAST_GAIN = 3.0
 """Log likelihood, of particles left out, that a change must gain: e³ to 1 in its favour."""
 
+_SURE = 3.0
+"""Standard errors by which that must be more than nothing."""
+
 _SMOOTH_RINGS = 13
 """Rings over which amplitudes are taken to be alike: three steps of frequency."""
 
@@ -143,7 +146,7 @@ def calibrated(sums: Mapping[str, Sequence[FringeSums]]) -> dict[str, tuple[Frin
     """Give the map the amplitudes that all images show, ring by ring.
 
     A map that is too weak in some rings is fitted best by a CTF that is: its defocus would be off. Over a few shells
-    and all tilts of all series the CTF passes through all its phases, so that no defocus can pretend to be an amplitude.
+    and all tilts of all series the CTF passes through all its phases: no defocus can pretend to be an amplitude there.
 
     Parameters
     ----------
@@ -183,30 +186,33 @@ def fit_offsets(
         Of different particles.
     settings : DefocusSettings
     """
-    gains = {spread_ang: _gain_left_out(folds, spread_ang, settings) for spread_ang in settings.spreads_ang}
+    each = {spread_ang: _gains_left_out(folds, spread_ang, settings) for spread_ang in settings.spreads_ang}
+    gains = {spread_ang: float(one.sum()) for spread_ang, one in each.items()}
     # Of spreads that do about as well the narrowest.
     best = min(spread for spread, gain in gains.items() if gain >= max(gains.values()) - LEAST_GAIN)
-    taken = gains[best] > LEAST_GAIN
+    error = float(each[best].std() * np.sqrt(each[best].size))
+    taken = gains[best] > max(LEAST_GAIN, _SURE * error)
     offset_ang = _best(_pooled(folds), best, settings) if taken else np.zeros(len(folds[0].sums))
     record = {
         "defocus_taken": taken,
         "defocus_gain_left_out": {f"{spread:g}": round(gain, 2) for spread, gain in gains.items()},
+        "defocus_gain_error": round(error, 2),
         "defocus_spread_ang": best if taken else None,
         "defocus_change_ang": np.round(offset_ang, 1).tolist(),
     }
     return offset_ang, record
 
 
-def _gain_left_out(folds: Sequence[FringeSums], spread_ang: float, settings: DefocusSettings) -> float:
-    """Return how much likelier each fold is at the offsets that the others tell than at none."""
-    total = 0.0
+def _gains_left_out(folds: Sequence[FringeSums], spread_ang: float, settings: DefocusSettings) -> Floats:
+    """Return how much likelier each tilt of each fold is at the offsets that the others tell than at none."""
+    gains = np.zeros((len(folds), len(folds[0].sums)))
     for number, one in enumerate(folds):
-        rest = [other for other in folds if other is not folds[number]]
+        rest = [other for other in folds if other is not one]
         if rest:
             others = _pooled(rest)
             found = _best(others, spread_ang, settings)
-            total += one.likelihood(found, others) - one.likelihood(np.zeros(len(found)), others)
-    return total
+            gains[number] = one.likelihood(found, others) - one.likelihood(np.zeros(len(found)), others)
+    return gains
 
 
 def shifted(ctf: CtfSeries, tilts: Indices, offset_ang: Floats) -> CtfSeries:

@@ -80,12 +80,12 @@ class FringeSums:
         gain = np.divide(agreement * np.abs(agreement), power, out=np.zeros_like(power), where=power > 0)
         return np.asarray(gain)
 
-    def likelihood(self, offset_ang: Floats, others: "FringeSums") -> float:
-        """Return the log likelihood at an offset for each tilt, with the strengths that others tell there."""
+    def likelihood(self, offset_ang: Floats, others: "FringeSums") -> Floats:
+        """Return the log likelihood of each tilt at an offset for each, with the strengths that others tell there."""
         agreement, power = (one.sum(axis=-1) for one in others.by_ring(offset_ang))
         strength = np.divide(np.maximum(agreement, 0.0), power, out=np.zeros_like(power), where=power > 0)
         agreement, power = (one.sum(axis=-1) for one in self.by_ring(offset_ang))
-        return float(np.sum(2.0 * strength * agreement - strength**2 * power))
+        return np.asarray(2.0 * strength * agreement - strength**2 * power)
 
 
 @dataclass(frozen=True)
