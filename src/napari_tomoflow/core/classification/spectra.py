@@ -41,7 +41,7 @@ Waves = NDArray[np.complex64]
 BATCH = 32
 """Particles worked on together: about a second on one core, so that stopping is quick."""
 
-_MOST_BYTES = 4e9
+_MOST_BYTES = 3e9
 _BYTES_PER_POINT = 12
 
 
