@@ -111,9 +111,18 @@ def check(refined, volume, images, recipe, pose_deg, off_px):
     assert best_ang >= 0.9 * refined.resolution_ang
 
 
-def test_pure_noise_gives_no_resolution():
+@pytest.mark.parametrize("options", [{"tight_mask": True}, {"local_filter": True}], ids=lambda one: next(iter(one)))
+def test_masks_of_what_appears_and_local_filters_lead_to_the_truth_too(options):
+    volume, images, recipe = small_case(snr=4.0)
+    refined = refine_poses(Sources(images), volume, replace(recipe, **options))
+    check(refined, volume, images, recipe, pose_deg=3.0, off_px=0.5)
+    assert (refined.mask.sum() < 0.99 * ball(recipe).sum()) == ("tight_mask" in options)
+
+
+@pytest.mark.parametrize("options", [{}, {"tight_mask": True}, {"local_filter": True}], ids=lambda one: "".join(one))
+def test_pure_noise_gives_no_resolution(options):
     volume, images, recipe = small_case(count=24, snr=1e-9)
-    refined = refine_poses(Sources(images), volume, replace(recipe, iterations=3))
+    refined = refine_poses(Sources(images), volume, replace(recipe, iterations=3, **options))
     assert refined.resolution_ang is None
     assert all(one["resolution_ang"] is None for one in refined.history)
 
