@@ -28,24 +28,24 @@ from napari_tomoflow.core.ops.ctf import gamma_rad
 
 Floats = NDArray[np.float64]
 
-FEWEST_BEADS = 20
+_FEWEST_BEADS = 20
 """Views of beads, over all tilts, that tell something."""
 
 _DEFOCUS_STEP_ANG = 500.0
 _PATH_STEP_ANG, _K_STEP_INV_ANG, _FINEST_ANG = 1.0, 1e-3, 8.0
 _FINER = 3
+"""Parts along each side a pixel is divided into."""
+
 _DELAYS, _LOSSES, _RADII = (0.5, 1.0, 1.5, 2.0), (0.1, 0.3, 0.6, 1.0), np.array([1.0, 1.15, 1.3])
 """Balls to begin with; of a radius measured on blurred images the true one is rather larger."""
 
 _FIRST_MOVES = np.array([[0.3, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 3.0]])
 _MOST_TRIALS = 100
 
-_UNSEEN = 1e5
-
 _LIKE_OTHERS = 2.0
 """A bead that fits so many times worse than most is two, or none."""
 
-LEVEL_ERROR = 0.1
+_LEVEL_ERROR = 0.1
 """Relative error of the defocus by gold alone: a smooth ball is not what it is."""
 
 _JITTER_ANG = 1000.0
@@ -133,7 +133,7 @@ class GoldFringes:
     def fit(cls, measured: SeriesSpectra, params: CtfParams) -> "GoldFringes | None":
         """Fit the ball that suits all beads best; None where there are too few."""
         beads = measured.beads
-        if beads is None or len(beads) < FEWEST_BEADS:
+        if beads is None or len(beads) < _FEWEST_BEADS:
             return None
         defocus_ang = np.arange(1e4 * params.defocus_min_um, 1e4 * params.defocus_max_um, _DEFOCUS_STEP_ANG)
         radius_ang = float(np.median(beads.radius_ang))
@@ -146,13 +146,13 @@ class GoldFringes:
         beads = beads.chosen(misfit <= _LIKE_OTHERS * np.median(misfit))
         likelihood = _likelihood(beads, lens.brightness(*_best_ball(beads, lens, radius_ang)))
         together = likelihood.sum(axis=0)
-        freedom = int((beads.error < _UNSEEN).sum()) - 2 * len(beads)
+        freedom = int(np.isfinite(beads.error).sum()) - 2 * len(beads)
         likelihood /= max(1.0, -2.0 * float(together.max()) / freedom)
         return cls(beads, defocus_ang, likelihood, float(defocus_ang[together.argmax()]))
 
     def log_prior(self, defocus_ang: Floats) -> Floats:
         """Return what gold says of the defocus of the series, up to a constant: float64[...]."""
-        return np.asarray(-0.5 * ((defocus_ang - self.level_ang) / (LEVEL_ERROR * self.level_ang)) ** 2)
+        return np.asarray(-0.5 * ((defocus_ang - self.level_ang) / (_LEVEL_ERROR * self.level_ang)) ** 2)
 
     def total(self, measured: SeriesSpectra, model: CtfModel) -> float:
         """Return the log-likelihood of all beads, each at the depth of its place, over all defocus of its tilt."""
@@ -186,7 +186,7 @@ def _best_ball(beads: BeadProfiles, lens: BallLens, radius_ang: float) -> Floats
 def _likelihood(beads: BeadProfiles, brightness: Floats) -> Floats:
     """Compare every bead with every image, contrast and background free: float64[B, D]."""
     weights = beads.error**-2.0
-    total = weights.sum(axis=1, keepdims=True)
+    total = np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
     seen = beads.profile - (weights * beads.profile).sum(axis=1, keepdims=True) / total
     mean = weights @ brightness.T / total
     both = (weights * seen) @ brightness.T

@@ -72,7 +72,7 @@ class BeadProfiles:
     profile : float64[B, R]
         Brightness less that of the surroundings; dense is negative.
     error : float64[B, R]
-        Standard errors.
+        Standard errors; infinite where others lie.
     tilt : int64[B]
         Place among the tilts in use.
     position_ang_yx : float64[B, 2]
@@ -236,7 +236,7 @@ class _Place:
         level, spread = (float(around.mean()), float(around.std())) if around.size else (0.0, np.inf)
         held = np.bincount(ring[inside], minlength=self._n_rings)
         mean = np.bincount(ring[inside], self._window[inside] - level, self._n_rings) / np.maximum(held, 1)
-        return mean, max(spread, 1e-30) / np.sqrt(np.maximum(held, 1e-12))
+        return mean, np.where(held > 0, max(spread, 1e-30) / np.sqrt(np.maximum(held, 1)), np.inf)
 
     def centre_on(self, profile: Floats) -> None:
         """Move to where the bead fits a profile best, by one step along its slopes."""

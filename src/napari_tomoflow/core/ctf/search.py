@@ -26,7 +26,7 @@ _AGREE_ANG = 2000.0
 _RIVAL, _APART_ANG, _MOST_STARTS = 0.6, 2000.0, 3
 """In each band as many starts are tried, if their gain is this near the best and they are this far apart."""
 
-TOGETHER_GAIN = 8.0
+_TOGETHER_GAIN = 8.0
 """Log-likelihood by which one defocus of all tilts must beat no rings to be believed."""
 
 
@@ -67,7 +67,7 @@ def search_together(measured: SeriesSpectra, params: CtfParams, gold: GoldFringe
     """
     phase_rad = float(np.deg2rad(params.phase_deg))
     turn = np.exp(2j * phase_rad)
-    best, start = -np.inf if gold else TOGETHER_GAIN, None
+    best, start = -np.inf if gold else _TOGETHER_GAIN, None
     for heights in _bands(measured.plan.k_inv_ang):
         profiles = [_whole_image(measured, tilt, heights, params) for tilt in range(len(measured.tilts))]
         defocus_ang = profiles[0].defocus_ang
