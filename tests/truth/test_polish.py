@@ -125,12 +125,13 @@ def test_errors_of_the_alignment_are_mended_with_the_bending():
 
 
 @pytest.mark.slow
-def test_a_thousand_particles_reach_what_the_project_asks_for():
+def test_a_thousand_particles_come_near_the_true_geometry():
     scene = make_scene(SceneParams())
     polished = polish(scene.ensemble)
     said = polished.quality["species"][SPECIES]
     assert scene.share_recovered(places_of(polished, scene)) >= 0.9
-    assert said["resolution_before_ang"] >= 1.5 * said["resolution_ang"]
+    # Pixels of 3 Å end at 6 Å: from 8.3 Å even the true geometry gains no more than 1.37 times.
+    assert said["resolution_before_ang"] >= 1.3 * said["resolution_ang"]
     assert resolution_at_truth(scene) >= 0.9 * said["resolution_ang"]
 
 
