@@ -115,9 +115,10 @@ def classify(
     Returns
     -------
     Classes
-        The largest class first. ``quality["stability"]`` tells how far the repeats agree, ``quality["gain"]`` by how
-        much maps of one half of the particles, parted by itself, explain a particle of the other better than maps of
-        random classes do, in units of log likelihood: where it is not clearly above 0, classes are made by chance.
+        The largest class first, by score what is kept. ``quality["stability"]`` tells how far the repeats agree,
+        ``quality["gain"]`` by how much maps of one half of the particles, parted by itself, explain a particle of the
+        other better than maps of random classes do, in units of log likelihood: where it is not clearly above 0,
+        classes are made by chance.
 
     Raises
     ------
@@ -151,7 +152,9 @@ def classify(
     recipe = _recipe(data, reference, params, diameter)
     sources = RawSources(data, diameter / 2, params.dose_weighting)
     split, others, particles = _parted(data, sources, recipe, mask, params, report, map_batches, steps)
-    split = largest_first(split, LEAST)
+    # What is kept by score is class 1 however few it is.
+    if recipe.method != "score" or split.counts.min() < LEAST:
+        split = largest_first(split, LEAST)
     shown = _grid_of_maps(data, reference, params, recipe)
     maps = class_maps(
         sources(shown.volume.shape[0], shown.voxel_ang).at(particles),
