@@ -67,6 +67,11 @@ def test_an_empty_mask_and_a_group_that_does_not_exist_are_refused(dataset, smal
         ClassifyParams(symmetry="Q3")
 
 
+def test_more_classes_than_particles_can_fill_are_refused(dataset, small):
+    with pytest.raises(DataError, match="20 particles are too few for 6 classes; ask for at most 5"):
+        classify(dataset, params=small.replace(classes=6))
+
+
 def test_particles_without_scores_are_sent_to_refinement(dataset, small):
     with pytest.raises(DataError, match="run `tomoflow refine` first"):
         classify(dataset, params=small.replace(method="score"))

@@ -1,9 +1,10 @@
 """Particles grouped by where they lie along the components they differ in."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.classification.components import Components
 from napari_tomoflow.core.classification.contest import shares_of
@@ -49,6 +50,8 @@ def clustered(components: Components, n_classes: int, how: Clustering, seed: int
 def _numbers(coordinates: Floats, n_classes: int, how: Clustering, seed: int) -> Indices:
     from sklearn.cluster import AgglomerativeClustering, KMeans
 
+    groups: Any = AgglomerativeClustering(n_classes)
     if how == "k-means":
-        return np.asarray(KMeans(n_classes, n_init=_STARTS, random_state=seed).fit_predict(coordinates), np.int64)
-    return np.asarray(AgglomerativeClustering(n_classes).fit_predict(coordinates), np.int64)
+        groups = KMeans(n_classes, n_init=_STARTS, random_state=seed)
+    with threadpool_limits(1):  # how many threads share a sum shows in its last digits
+        return np.asarray(groups.fit_predict(coordinates), np.int64)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.classification.split import Split
 from napari_tomoflow.core.errors import DataError
@@ -36,6 +37,8 @@ _CLEARER = 10.0
 """By how much two peaks beat one in the Bayesian information criterion at least."""
 
 _BINS = 40
+_LEAST = 8
+"""Scores that two peaks are looked for in."""
 
 
 def conditions_of(dataset: Dataset) -> dict[str, Floats]:
@@ -136,14 +139,13 @@ def _two_peaks(values: Floats, seed: int) -> dict[str, Any]:
     from skimage.filters import threshold_otsu
     from sklearn.mixture import GaussianMixture
 
-    column = values[:, None]
-    one = GaussianMixture(1).fit(column)
-    if len(values) < 8:
+    if len(values) < _LEAST:
         return {"bimodal": False, "apart_sd": 0.0, "valley": float(np.median(values)), "width": float(values.std())}
-    means = np.array(
-        [[values[values <= threshold_otsu(values)].mean()], [values[values > threshold_otsu(values)].mean()]]
-    )
-    two = GaussianMixture(2, means_init=means, random_state=seed).fit(column)
+    column, is_high = values[:, None], values > threshold_otsu(values)
+    means = np.array([[values[~is_high].mean()], [values[is_high].mean()]])
+    with threadpool_limits(1):  # how many threads share a sum shows in its last digits
+        one = GaussianMixture(1).fit(column)
+        two = GaussianMixture(2, means_init=means, random_state=seed).fit(column)
     low, high = np.sort(two.means_.ravel())
     sd = np.sqrt(two.covariances_.ravel())
     apart = float((high - low) / np.sqrt((sd**2).mean()))

@@ -149,6 +149,11 @@ def classify(
     data = of_species(dataset, params.species)
     diameter = params.diameter_ang or diameter_ang_of(data.particles)
     data = data.replace(particles=data.particles.replace(half=half_sets(data.particles, diameter)))
+    if params.classes * LEAST > len(data.particles):
+        raise DataError(
+            f"{len(data.particles)} particles are too few for {params.classes} classes; ask for at most "
+            f"{len(data.particles) // LEAST}."
+        )
     recipe = _recipe(data, reference, params, diameter)
     sources = RawSources(data, diameter / 2, params.dose_weighting)
     split, others, particles = _parted(data, sources, recipe, mask, params, report, map_batches, steps)
