@@ -73,7 +73,7 @@ class PlacedScene:
     @property
     def is_in_view(self) -> bool:
         """Whether any of the layers is seen."""
-        return any(layer.visible for layer in self.layers)
+        return any(layer.visible and layer in self.viewer.layers for layer in self.layers)
 
     def colour(self, by: str) -> None:
         """Colour every particle by a column."""

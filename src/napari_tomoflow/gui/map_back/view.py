@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButto
 from napari_tomoflow.core.model import MappedBack
 from napari_tomoflow.gui.map_back.scene import PlacedScene
 from napari_tomoflow.gui.picker.opening import open_picker
-from napari_tomoflow.gui.picker.picks import CENTERS
+from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE
 from napari_tomoflow.gui.tomogram_view.places import look_at
 from napari_tomoflow.io.placement_colours import legend_of, limits_of
 from napari_tomoflow.project import Project
@@ -95,8 +95,9 @@ class PlacedAverages(QWidget):
         placed = self.scene.placed
         place = placed.particles.centers_ang_zyx[self.row]
         picker = open_picker(self.viewer, self._project, placed.name)
-        away = np.linalg.norm(picker.session.picks[CENTERS] - place, axis=1)
-        if len(away) and away.min() <= _SAME_PICK_ANG:
+        picks = picker.session.picks
+        away = np.where(picks[IS_THERE], np.linalg.norm(picks[CENTERS] - place, axis=1), np.inf)
+        if away.min(initial=np.inf) <= _SAME_PICK_ANG:
             picker.go_to_pick(int(np.argmin(away)))
         else:
             show_info(f"{placed.name} has no pick within {_SAME_PICK_ANG / 10:g} nm of this particle.")
