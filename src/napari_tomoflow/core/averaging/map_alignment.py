@@ -1,15 +1,16 @@
 """Where a map lies in another: rotation, shift, and which of its two hands.
 
-Both maps are compared shell by shell: a shell counts as much as the maps agree on it, whatever their amplitudes, so
-neither filters nor B factors matter. At low resolution all rotations are compared, each shifted all ways by one small
-Fourier transform. The best are climbed from, with more and more shells, as far as the maps agree.
+Both maps are compared shell by shell, whatever their amplitudes, so that neither filters nor B factors matter. What a
+shell of n frequencies and of correlation ρ tells in favour of a frame, if all that differs is noise, is
+−n/2 log(1 − ρ²). At low resolution all rotations are compared, each shifted all ways by one small Fourier transform.
+The best are climbed from, with more and more shells, as far as the maps agree.
 
 A frame says where a voxel of the target is found in the map: ``x_map = rotation · x_target + shift``.
 
 Legend: R rotations, G points of the lattice of frequencies.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
@@ -36,7 +37,7 @@ _FINEST_RADIUS = 40.0
 
 _CANDIDATES = 12
 _AGREEING = 0.3
-_LEAST = 0.02
+_MOST = 0.999
 _ROTATIONS_PER_BLOCK = 256
 
 
@@ -54,7 +55,7 @@ def align_map_to(moving: Reals, target: Reals, radius: float, report: Report) ->
     Returns
     -------
     frame : Frame
-        Its agreement is a mean correlation of shells, in which each counts as much as the maps agree on it.
+        Its agreement is that of `Likeness`.
     radius : float
         How far they do, in steps of the box.
     """
@@ -65,7 +66,7 @@ def align_map_to(moving: Reals, target: Reals, radius: float, report: Report) ->
         likeness = Likeness.of(moving, target, reach)
         frames = frames[: max(1, _CANDIDATES // 3**number)]
         watch = watched(frames, part(part(report, 1, 2), number, len(radii)), "Refining the alignment")
-        found = [likeness.weighted(frame).climbed(frame, step_deg, step_px) for frame in watch]
+        found = [climbed(likeness.of_frame, one.rotation, one.shift_px_xyz, step_deg, step_px) for one in watch]
         frames = sorted(found, key=lambda frame: -frame.agreement)
         step_deg, step_px = step_deg / _GROWTH, step_px / _GROWTH
         if not likeness.agrees_at_the_edge(frames[0]):
@@ -115,8 +116,6 @@ class Likeness:
     target : complex64[G]
         What the target has there, each shell divided by its own amplitudes and by those of the map that is moved.
     shell : int64[G]
-    weights : float64[S]
-        How much a shell counts.
     """
 
     cube_rft: Waves
@@ -124,11 +123,10 @@ class Likeness:
     points: Reals
     target: Waves
     shell: NDArray[np.int64]
-    weights: Floats
 
     @classmethod
     def of(cls, moving: Reals, target: Reals, radius: float) -> "Likeness":
-        """Prepare to compare two maps up to a radius, all shells alike."""
+        """Prepare to compare two maps up to a radius."""
         n = len(target)
         grid = CubeGrid(n, 2.0, min(radius + 1.0, n / 2))
         half = int(radius)
@@ -143,26 +141,22 @@ class Likeness:
         count = np.bincount(shell)
         power = [np.bincount(shell, np.abs(one) ** 2) / count for one in (there, here)]
         scale = 1.0 / np.sqrt(np.maximum(power[0] * power[1], 1e-30))
-        return cls(cube, grid, points, (there * scale[shell]).astype(np.complex64), shell, np.ones(len(count)))
-
-    def weighted(self, frame: Frame) -> "Likeness":
-        """Let each shell count as much as its noise, told by how far the maps agree on it in a frame, allows."""
-        agreeing = np.clip(self.shells(frame), _LEAST, 1.0 - _LEAST)
-        return replace(self, weights=agreeing / (1.0 - agreeing**2))
+        return cls(cube, grid, points, (there * scale[shell]).astype(np.complex64), shell)
 
     def shells(self, frame: Frame) -> Floats:
         """Return the correlation of each shell: float64[S]."""
         product = (np.conj(self.target) * self._moved(frame)).real
         return np.asarray(np.bincount(self.shell, product) / np.bincount(self.shell))
 
-    def agreement(self, rotation: Floats, shift_px_xyz: Floats) -> float:
-        """Return the weighted mean of those correlations."""
-        counts = self.weights * np.bincount(self.shell)
-        return float(counts @ self.shells(Frame(rotation, shift_px_xyz)) / counts.sum())
+    def of_frame(self, rotation: Floats, shift_px_xyz: Floats) -> float:
+        """Return the agreement in a frame: what all shells tell in favour of it, by the number of frequencies."""
+        shells = np.clip(self.shells(Frame(rotation, shift_px_xyz)), -_MOST, _MOST)
+        told = -0.5 * np.sign(shells) * np.log(1.0 - shells**2)
+        return float(told @ np.bincount(self.shell)) / len(self.shell)
 
-    def climbed(self, frame: Frame, step_deg: float, step_px: float) -> Frame:
-        """Climb from a frame to the nearest in which the maps are most alike."""
-        return climbed(self.agreement, frame.rotation, frame.shift_px_xyz, step_deg, step_px)
+    def correlation(self, frame: Frame) -> float:
+        """Return the mean correlation of all frequencies in a frame."""
+        return float(self.shells(frame) @ np.bincount(self.shell)) / len(self.shell)
 
     def agrees_at_the_edge(self, frame: Frame) -> bool:
         """Tell whether the finest shells, a quarter of them, still agree."""

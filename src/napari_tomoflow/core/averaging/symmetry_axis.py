@@ -40,6 +40,11 @@ class Frame:
     shift_px_xyz: Floats
     agreement: float = 1.0
 
+    @property
+    def inverse(self) -> "Frame":
+        """Return the frame that leads back."""
+        return Frame(self.rotation.T, -self.rotation.T @ self.shift_px_xyz, self.agreement)
+
     def seen(self, volume: Reals, operators: Floats | None = None) -> Reals:
         """Return a map in the new frame, by cubic interpolation; with operators, the mean of all it is turned by."""
         from scipy.ndimage import affine_transform

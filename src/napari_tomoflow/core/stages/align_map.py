@@ -35,7 +35,7 @@ class AlignMapParams(Params):
     flip: bool = param(False, help="Mirror the map first: its other hand.")
     both_hands: bool = param(True, help="Compare the mirrored map with the target too, and say which is more alike.")
     resolution_ang: float | None = param(
-        None, unit="Å", low=1, help="Finest detail compared; empty goes as far as the maps agree, for axes to 4 voxels."
+        None, unit="Å", low=1, help="Finest detail compared; empty goes as far as the maps agree, for axes to 6 voxels."
     )
 
     @model_validator(mode="after")
