@@ -11,7 +11,6 @@ from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.resizing import shell_filtered
 from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.polishing.defocus import refine_ctf
-from napari_tomoflow.core.polishing.defocus_scales import ScaledImages, SeriesScale
 from napari_tomoflow.core.stages.polish import PolishParams, polish
 from truth.deformed_scene import FAST, SPECIES, make_scene
 
@@ -81,16 +80,6 @@ def test_a_right_defocus_is_left_alone():
     for one in wrong.values():
         assert one.record["hand_seen"] == right.params.hand
         assert one.ctf.hand == -right.params.hand
-
-
-def test_a_series_of_half_the_strength_does_not_weaken_the_average(lost):
-    plain = lost.source()
-    name = next(iter(lost.ensemble.series))
-    chosen = np.flatnonzero(plain.particles.tomogram == name)[:4]
-    scaled = ScaledImages(plain, {name: SeriesScale(scale=0.5)})
-    before, after = plain.images(chosen), scaled.images(chosen)
-    np.testing.assert_allclose(after.images_rft, 0.5 * before.images_rft)
-    np.testing.assert_allclose(after.power, 0.25 * before.power)
 
 
 @pytest.mark.slow

@@ -285,9 +285,8 @@ def _folded(
     """Sum up what some particles of a series say, in folds."""
     particles = source.particles
     jobs = [(fold, job) for fold in range(n_folds) for job in _jobs(particles, mine[fold::n_folds])]
-    source.of_series(str(particles.tomogram[mine[0]]))
     sums: list[FringeSums | None] = [None] * n_folds
-    work = SumFringes(source, halves, band)
+    work = SumFringes.of(source, str(particles.tomogram[mine[0]]), halves, band)
     report(0, len(jobs), "Comparing fringes")
     for done, found in enumerate(map_batches(work, [job for _, job in jobs])):
         fold, before = jobs[done][0], sums[jobs[done][0]]

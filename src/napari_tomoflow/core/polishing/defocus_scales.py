@@ -14,14 +14,10 @@ Legend: K shells.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from napari_tomoflow.core.averaging.images import ImageSource, Indices, ParticleImages
-from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.core.ops.fourier import radial_frequencies
 from napari_tomoflow.core.polishing.defocus import LEAST_GAIN, RefinedCtf
 
 Floats = NDArray[np.float64]
@@ -49,9 +45,9 @@ class SeriesScale:
     b_ang2: float = 0.0
     gain: float = 0.0
 
-    def amplitude(self, k_inv_ang: Any) -> Any:
+    def amplitude(self, k_inv_ang: ArrayLike) -> Floats:
         """Return s · exp(−B k² / 4)."""
-        return self.scale * np.exp(-0.25 * self.b_ang2 * np.square(k_inv_ang))
+        return np.asarray(self.scale * np.exp(-0.25 * self.b_ang2 * np.square(k_inv_ang)), np.float64)
 
     def record(self) -> dict[str, float]:
         """Say it in plain numbers."""
@@ -105,45 +101,3 @@ def _likeliest(sums: Floats, common: Floats, k_inv_ang: Floats) -> SeriesScale:
     scale = np.maximum(np.divide(along, power, out=np.zeros_like(along), where=power > 0), 0.0)
     best = int(np.argmax(2.0 * scale * along - scale**2 * power))
     return SeriesScale(float(scale[best]), float(_B_ANG2[best]))
-
-
-@dataclass(frozen=True, eq=False)
-class ScaledImages:
-    """An `ImageSource` whose series are as strong as they were found to be.
-
-    Attributes
-    ----------
-    whole : ImageSource
-    scales : mapping of str to SeriesScale
-        Of those series that are not like the others.
-    """
-
-    whole: ImageSource
-    scales: Mapping[str, SeriesScale]
-
-    @property
-    def particles(self) -> ParticleSet:
-        """The particles, where they lie now."""
-        return self.whole.particles
-
-    @property
-    def box_px(self) -> int:
-        """Edge of the boxes."""
-        return self.whole.box_px
-
-    @property
-    def pixel_ang(self) -> float:
-        """Pixel of the boxes."""
-        return self.whole.pixel_ang
-
-    def at(self, particles: ParticleSet) -> "ScaledImages":
-        """Return the same source for particles moved or turned."""
-        return replace(self, whole=self.whole.at(particles))
-
-    def images(self, chosen: Indices) -> ParticleImages:
-        """Return the images of some particles of one tomogram, as strong as they are."""
-        images = self.whole.images(chosen)
-        scale = self.scales.get(str(self.particles.tomogram[chosen[0]]), SeriesScale())
-        frequency = radial_frequencies((images.box_px, images.box_px)) / images.pixel_ang
-        amplitude = np.asarray(scale.amplitude(frequency), np.float32)
-        return replace(images, images_rft=images.images_rft * amplitude, power=images.power * amplitude**2)

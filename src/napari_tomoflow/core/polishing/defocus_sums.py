@@ -98,32 +98,47 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class SumFringes:
-    """Sums up what some particles say; fit to be sent to another process.
+    """Sums up what some particles of a series say; fit to be sent to another process.
 
     Attributes
     ----------
     source : DatasetImages
-    halves : pair of float32[n, n, n]
-        Average of either half, of the box of the source, filtered by how far the halves agree and masked.
-    band : Band
+    rings : Rings
+    models : pair of Slices
+        The average of either half.
     """
 
     source: DatasetImages
-    halves: tuple[Reals, Reals]
-    band: Band
+    rings: "Rings"
+    models: "tuple[Slices, Slices]"
+
+    @classmethod
+    def of(cls, source: DatasetImages, name: str, halves: tuple[Reals, Reals], band: Band) -> "SumFringes":
+        """Prepare to compare the particles of a series.
+
+        Parameters
+        ----------
+        source : DatasetImages
+        name : str
+            Of the series.
+        halves : pair of float32[n, n, n]
+            Average of either half, of the box of the source, filtered by how far the halves agree and masked.
+        band : Band
+        """
+        rings = Rings(source.of_series(name), band)
+        first, second = (Slices(half, rings) for half in halves)
+        return cls(source, rings, (first, second))
 
     def __call__(self, chosen: Indices) -> FringeSums:
-        """Work on some particles of one half and one tomogram."""
-        particles = self.source.particles[chosen]
+        """Work on some particles of one half."""
+        particles, rings = self.source.particles[chosen], self.rings
         series = self.source.of_series(str(particles.tomogram[0]))
         image_ang_yx, depth_ang = series.alignment.project(particles.centers_ang_zyx)
-        rings = _Rings(series, self.band)
-        other = 2 - int(particles.half[0])
-        slices = _Slices(self.halves[other], rings)
+        other = self.models[2 - int(particles.half[0])]
         sums = np.empty((len(series.tilts), 5, len(rings.k_inv_ang)))
         for index, tilt in enumerate(series.tilts):
             boxes = series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
-            model = slices(series.alignment.rotations[tilt] @ particles.matrices) * boxes.visible[:, None]
+            model = other(rings, series.alignment.rotations[tilt] @ particles.matrices) * boxes.visible[:, None]
             left, noise = rings.inside(boxes.left), rings.inside(boxes.noise)
             common = np.real(rings.inside(boxes.images_rft).conj() * model) * (left / noise**2)
             shown = (model.real**2 + model.imag**2) * (left / noise) ** 2
@@ -133,7 +148,7 @@ class SumFringes:
         return FringeSums(sums, rings.k_inv_ang, rings.slope_rad_per_ang)
 
 
-class _Rings:
+class Rings:
     """The coefficients of wide boxes within the band, one of each pair, and the ring each lies in."""
 
     def __init__(self, series: SeriesImages, band: Band) -> None:
@@ -168,14 +183,13 @@ class _Rings:
         return np.asarray(np.bincount(self._ring, values, len(self.k_inv_ang)), np.float64)
 
 
-class _Slices:
+class Slices:
     """A map to be seen from anywhere in wide boxes."""
 
-    def __init__(self, volume: Reals, rings: _Rings) -> None:
+    def __init__(self, volume: Reals, rings: Rings) -> None:
         self._grid = CubeGrid(rings.box_px, _PADDING, min(rings.reach, rings.box_px / 2))
         self._cube = self._grid.cube_of(pad_centred(volume, (rings.box_px,) * 3, "constant"))
-        self._rings = rings
 
-    def __call__(self, turns: Floats) -> Waves:
+    def __call__(self, rings: Rings, turns: Floats) -> Waves:
         """Return the slices across some directions: complex64[P, K] for rotations from map to image."""
-        return self._rings.inside(self._grid.extract(self._cube, np.ascontiguousarray(turns[:, :2], np.float32)))
+        return rings.inside(self._grid.extract(self._cube, np.ascontiguousarray(turns[:, :2], np.float32)))

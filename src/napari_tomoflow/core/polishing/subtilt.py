@@ -3,7 +3,8 @@
 In rounds, each image is compared with the map of its particle's own half: from the known pose and random ones beside
 it, from coarse to fine (`subtilt_search`). Then both halves are averaged anew from the images where they were found,
 weighed by how well they agree (`subtilt_weights`), and a round counts only if the halves then agree better. All the
-halves share is two numbers: how far images stray.
+halves share is two numbers: how far images stray. The map of an image's half holds the image's own noise, too, which
+draws it to where it was: the more so the fewer particles there are.
 
 References
 ----------
@@ -45,6 +46,9 @@ BATCH = 16
 
 _TURNS = 4
 """Times the spread is learned anew; it is within a few percent after three."""
+
+_LEAST_RADIUS = 4.0
+"""Frequency, in steps of the box, that any comparison reaches to."""
 
 _SPARE_SHELLS = 3
 _FULL_SHARE = 0.85
@@ -202,7 +206,7 @@ class _Course:
     ) -> tuple[Subtilts, Spread, dict[str, Any]]:
         """Compare all images with the maps of their halves, and weigh them."""
         recipe = self.species.recipe
-        radius = min(agreement_radius(curve.corrected), recipe.box_px / 2 - 1.0)
+        radius = float(np.clip(agreement_radius(curve.corrected), _LEAST_RADIUS, recipe.box_px / 2 - 1.0))
         box_px = self._box_for(radius)
         source = self.source(box_px, recipe.width_ang / box_px)
         gain = np.clip(curve.corrected, 0.0, 1.0)[: int(radius) + 2]
@@ -210,7 +214,7 @@ class _Course:
         search = SearchBatch(
             source, (Reference.of(maps[0], radius), Reference.of(maps[1], radius)), self._plan(radius, spread)
         )
-        search = self._learned(search)
+        search = self._learned(search, report)
         subtilts, agreement, power = self._all(search, report)
         particles = source.particles
         groups = 2 * np.unique(particles.tomogram, return_inverse=True)[1] + particles.half
@@ -228,19 +232,23 @@ class _Course:
 
     def _plan(self, radius: float, spread: Spread) -> SubtiltPlan:
         """Go from the coarse comparison to the finest in three steps."""
-        coarse = min(max(self.species.recipe.width_ang / self.settings.coarse_ang, 4.0), radius)
+        coarse = min(max(self.species.recipe.width_ang / self.settings.coarse_ang, _LEAST_RADIUS), radius)
         radii = tuple(dict.fromkeys(np.geomspace(coarse, radius, 3).tolist()))
         return SubtiltPlan(radii, spread, self.settings.tries, self.settings.seed)
 
-    def _learned(self, search: SearchBatch) -> SearchBatch:
+    def _learned(self, search: SearchBatch, report: Report) -> SearchBatch:
         """Learn from some particles of either half how far images stray."""
         half = search.source.particles.half
         few = np.sort(np.concatenate([_spread_out(np.flatnonzero(half == one), self.settings) for one in (1, 2)]))
         jobs = _jobs(search.source.particles, few)
         for _ in range(_TURNS):
-            found = list(self.map_batches(search, jobs))
-            count = max(sum(int(one.shown.sum()) for one in found), 1)
-            turn, shift = np.sqrt(np.sum([one.moved for one in found], axis=0) / count)
+            moved, count = np.zeros(2), 0
+            for found in self.map_batches(search, jobs):
+                moved, count = moved + found.moved, count + int(found.shown.sum())
+                report(0, 1, "Learning how far images stray")
+            if not count:
+                break
+            turn, shift = np.sqrt(moved / count)
             spread = Spread(float(np.rad2deg(turn)), float(shift))
             search = replace(search, plan=replace(search.plan, spread=spread))
         return search
