@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.model import Average, DensityMap, ParticleSet
+from napari_tomoflow.core.model import Average, Classes, DensityMap, FinishedMap, ParticleSet
 from napari_tomoflow.gui.average_inspector.inspector import AverageInspector
 from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.project import Project, record_edit, run
@@ -54,7 +54,7 @@ def inspector(make_napari_viewer):
     viewer = make_napari_viewer()
     inspector = AverageInspector(viewer)
     viewer.window.add_dock_widget(inspector, name="Averages inspector")
-    inspector.show_average(average())
+    inspector.show_maps(average())
     return inspector
 
 
@@ -68,26 +68,22 @@ def test_it_says_what_the_average_is(inspector):
 def test_slices_follow_a_click_in_one_of_them(inspector):
     inspector.slices.choose("xz", 12.4, 15.7)
     inspector.slices.choose("xy", 12.4, 8.2)
-    expected = np.asarray(inspector.session.average.map.volume)
+    expected = np.asarray(average().map.volume)
     np.testing.assert_array_equal(inspector.slices.images["xy"].image, expected[15])
     np.testing.assert_array_equal(inspector.slices.images["xz"].image, expected[:, 8])
     np.testing.assert_array_equal(inspector.slices.images["yz"].image, expected[:, :, 12])
     inspector.volume.setCurrentText("half 2")
-    np.testing.assert_array_equal(
-        inspector.slices.images["xy"].image, np.asarray(inspector.session.average.map.halves[1])[15]
-    )
+    np.testing.assert_array_equal(inspector.slices.images["xy"].image, np.asarray(average().map.halves[1])[15])
 
 
 def test_a_click_beyond_the_edge_stays_inside(inspector):
     inspector.slices.choose("yz", -3.0, 99.0)
-    np.testing.assert_array_equal(
-        inspector.slices.images["xy"].image, np.asarray(inspector.session.average.map.volume)[N - 1]
-    )
+    np.testing.assert_array_equal(inspector.slices.images["xy"].image, np.asarray(average().map.volume)[N - 1])
 
 
 def test_the_curves_are_those_of_the_stage_and_an_iteration_is_laid_beside_them(inspector):
     k, corrected = inspector.fsc.curves["corrected"].getData()
-    np.testing.assert_allclose(corrected, inspector.session.average.quality["fsc"]["corrected"])
+    np.testing.assert_allclose(corrected, inspector.session.quality["fsc"]["corrected"])
     assert inspector.fsc.reach.value() == pytest.approx(1 / 38.0)
     inspector.convergence.choose(1)
     at, values = inspector.fsc.iteration.getData()
@@ -133,9 +129,27 @@ def test_the_surface_lies_about_the_centre(inspector):
 def test_a_map_without_record_and_particles_is_shown_all_the_same(inspector):
     bare = average()
     nobody = ParticleSet(centers_ang_zyx=np.zeros((0, 3)))
-    inspector.show_average(Average(map=bare.map.replace(halves=None), particles=nobody))
+    inspector.show_maps(Average(map=bare.map.replace(halves=None), particles=nobody))
     assert "no resolution known" in inspector.about.text()
     assert len(inspector.fsc.curves["corrected"].getData()[0] or []) == 0
     assert inspector.choice.text() == "There are no particles to choose."
     inspector.convergence.choose(0)
     assert inspector.slices.images["xy"].image is not None
+
+
+def test_classes_and_finished_maps_are_opened_too(inspector):
+    made = average()
+    maps = tuple(made.map.replace(volume=np.asarray(made.map.volume) * weight) for weight in (1, 2))
+    inspector.show_maps(Classes(particles=made.particles, maps=maps))
+    assert [inspector.volume.itemText(i) for i in range(inspector.volume.count())] == ["class 1", "class 2"]
+    inspector.volume.setCurrentText("class 2")
+    assert inspector.slices.images["xz"].image.max() == 2.0
+    finished = FinishedMap(
+        name="ball", volume=made.map.volume, voxel_ang=10.0, mask=made.map.volume, halves=made.map.halves,
+        local_resolution_ang=np.full((N,) * 3, 20.0, np.float32), quality={"resolution_ang": 20.0},
+    )  # fmt: skip
+    inspector.show_maps(finished)
+    names = [inspector.volume.itemText(i) for i in range(inspector.volume.count())]
+    assert names == ["sharpened", "local resolution (Å)", "half 1", "half 2", "mask"]
+    assert "20.0 Å" in inspector.about.text()
+    assert "no particles" in inspector.choice.text()

@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, MappedBack, ParticleSet
+from napari_tomoflow.core.model import Alignment, CtfSeries, MappedBack, ParticleSet
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
-from napari_tomoflow.gui.average_inspector.inspector import open_average_inspector
+from napari_tomoflow.gui.average_inspector.inspector import MAPS, open_average_inspector
 from napari_tomoflow.gui.canvas import attend
 from napari_tomoflow.gui.ctf_inspector.inspector import open_ctf_inspector
 from napari_tomoflow.gui.inspector.inspector import open_inspector
@@ -108,7 +108,7 @@ class TomoflowDock(QWidget):
                 open_inspector(self.viewer, self.project, series, job)
             elif CtfSeries.__name__ in outputs:
                 open_ctf_inspector(self.viewer, self.project, series, job)
-            elif DensityMap.__name__ in outputs:
+            elif MAPS & outputs.keys():
                 open_average_inspector(self.viewer, self.project, series, job)
             elif MappedBack.__name__ in outputs:
                 from napari_tomoflow.gui.map_back.opening import open_map_back  # which looks for this dock

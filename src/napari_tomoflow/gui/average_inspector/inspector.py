@@ -7,9 +7,9 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
-from napari_tomoflow.core.model import Average, DensityMap, ParticleSet
+from napari_tomoflow.core.model import Average, Classes, DensityMap, FinishedMap, ParticleSet
 from napari_tomoflow.gui.average_inspector.plots import ConvergencePlot, DirectionsPlot, FscPlot, ScorePlot
-from napari_tomoflow.gui.average_inspector.session import MAP, Session, words_of
+from napari_tomoflow.gui.average_inspector.session import Session, Shown
 from napari_tomoflow.gui.average_inspector.slices import SlicesView
 from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.keys import key_button
@@ -55,38 +55,32 @@ class AverageInspector(QWidget):
         self.refresh()
 
     def open_job(self, project: Project, item: str, job: int) -> None:
-        """Open the average a job made, or the map alone where it made no more.
+        """Open the maps a job made, with their particles where it made some.
 
         Raises
         ------
         TomoflowError
             Its files are gone or damaged.
         """
-        folder = project.job_folder(job) / item
-        if ParticleSet.__name__ in project.job(job).items[item].outputs:
-            average = load_noun(Average, folder)
-        else:
-            density = load_noun(DensityMap, folder)
-            no_particles = ParticleSet(centers_ang_zyx=np.zeros((0, 3)))
-            average = Average(map=density, particles=no_particles, quality=density.quality)
-        self.show_average(average)
+        kind = _kind_of(frozenset(project.job(job).items[item].outputs))
+        self.show_maps(load_noun(kind, project.job_folder(job) / item))
         self._project, self._item, self._job = project, item, job
         self.refresh()
 
-    def show_average(self, average: Average) -> None:
-        """Show an average; without a project there is nowhere to save a choice of its particles."""
+    def show_maps(self, shown: Shown) -> None:
+        """Show an average, its classes or what it was finished to; a choice is saved only where a project is open."""
         self._project, self._item, self._job = None, "", 0
-        session = self.session = Session(average)
-        shape = average.map.volume.shape
-        self._place = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
+        session = self.session = Session.of(shown)
+        nz, ny, nx = session.shape_zyx
+        self._place = (nz // 2, ny // 2, nx // 2)
         with QSignalBlocker(self.volume):
             self.volume.clear()
             self.volume.addItems(list(session.volumes))
         self._draw_slices()
         for plot in (self.fsc, self.convergence, self.directions):
-            plot.show_quality(average.quality)
+            plot.show_quality(session.quality)
         self.of_iteration.setText("Click on an iteration to compare its FSC with the last." if self._history else "")
-        self.scores.show_scores(average.particles.score)
+        self.scores.show_scores(session.particles.score)
         self.refresh()
 
     def go_to(self, place_zyx: tuple[int, int, int]) -> None:
@@ -96,10 +90,11 @@ class AverageInspector(QWidget):
 
     def show_iteration(self, index: int) -> None:
         """Draw the FSC of an iteration beside that of the average, and say what it came to."""
-        if self.session is None or not 0 <= index < len(self._history):
+        session = self.session
+        if session is None or not 0 <= index < len(self._history):
             return
-        one, density = self._history[index], self.session.average.map
-        self.fsc.show_iteration(one, density.volume.shape[-1] * density.voxel_ang)
+        one = self._history[index]
+        self.fsc.show_iteration(one, session.shape_zyx[-1] * session.voxel_ang)
         found = one["resolution_ang"]
         reached = "no resolution" if found is None else f"{found:.1f} Å"
         turned, moved = one["angular_change_deg"][1], one["shift_change_ang"][1]
@@ -116,17 +111,17 @@ class AverageInspector(QWidget):
 
     def show_surface(self) -> None:
         """Show the volume in the viewer as a surface, in 3-D."""
-        if self.session is None:
+        session, name = self.session, self.volume.currentText()
+        if session is None:
             return
-        density, name = self.session.average.map, self.volume.currentText()
-        volume = np.asarray(self.session.volumes[name], np.float32)
+        volume = np.asarray(session.volumes[name], np.float32)
         level = float(volume.mean() + _SURFACE_SD * volume.std())
-        called = f"{density.name} {name}"
+        called = f"{session.name} {name}"
         if called in self.viewer.layers:
             self.viewer.layers.remove(self.viewer.layers[called])
-        corner = [-(n // 2) * density.voxel_ang for n in volume.shape]
+        corner = [-(n // 2) * session.voxel_ang for n in volume.shape]
         self.viewer.add_image(
-            volume, name=called, scale=(density.voxel_ang,) * 3, translate=corner, units=("angstrom",) * 3,
+            volume, name=called, scale=(session.voxel_ang,) * 3, translate=corner, units=("angstrom",) * 3,
             axis_labels=("z", "y", "x"), rendering="iso", iso_threshold=level,
         )  # fmt: skip
         self.viewer.dims.ndisplay = 3
@@ -150,20 +145,18 @@ class AverageInspector(QWidget):
         if session is None:
             self.about.setText(_NOTHING_OPEN)
             return
-        average = session.average
-        self.about.setText(f"<b>{escape(average.map.name)}</b> · {words_of(average)}")
-        chosen, count = int(session.chosen.sum()), len(average.particles)
+        self.about.setText(f"<b>{escape(session.name)}</b> · {session.words()}")
+        chosen, count = int(session.chosen.sum()), len(session.particles)
         self.choice.setText(f"{chosen} of {count} particles chosen" if count else "There are no particles to choose.")
 
     @property
     def _history(self) -> list[dict[str, Any]]:
-        return [] if self.session is None else list(self.session.average.quality.get("iterations", []))
+        return [] if self.session is None else list(self.session.quality.get("iterations", []))
 
     def _draw_slices(self) -> None:
-        session, name = self.session, self.volume.currentText() or MAP
+        session, name = self.session, self.volume.currentText()
         if session is not None and name in session.volumes:
-            shape = session.average.map.volume.shape
-            self.slices.show_slices(session.slices(name, self._place), self._place, shape)
+            self.slices.show_slices(session.slices(name, self._place), self._place, session.shape_zyx)
 
     def _lay_out(self) -> None:
         head = QHBoxLayout()
@@ -194,3 +187,15 @@ def open_average_inspector(viewer: Any, project: Project, item: str, job: int) -
     inspector = docked(viewer, "Averages inspector", AverageInspector)
     inspector.open_job(project, item, job)
     return inspector
+
+
+def _kind_of(outputs: frozenset[str]) -> type[Shown]:
+    """Choose what tells most of the maps an item holds."""
+    for kind in (Classes, FinishedMap):
+        if kind.__name__ in outputs:
+            return kind
+    return Average if ParticleSet.__name__ in outputs else DensityMap
+
+
+MAPS = frozenset(kind.__name__ for kind in (Classes, DensityMap, FinishedMap))
+"""Nouns that this inspector opens."""

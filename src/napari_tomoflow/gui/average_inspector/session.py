@@ -1,47 +1,87 @@
-"""What is looked at and what is chosen: an average, and the particles of it that are good enough."""
+"""What is looked at and what is chosen: maps of a species, and the particles of it that are good enough."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Average, ParticleSet
+from napari_tomoflow.core.model import Average, Classes, DensityMap, FinishedMap, ParticleSet
 
 Image = NDArray[np.float32]
+Shown = Average | Classes | DensityMap | FinishedMap
 
-MAP, MASK = "map", "mask"
 _HALVES = ("half 1", "half 2")
+
+
+def _nobody() -> ParticleSet:
+    return ParticleSet(centers_ang_zyx=np.zeros((0, 3)))
 
 
 @dataclass
 class Session:
-    """An average that is open.
+    """Maps that are open, all on one grid.
 
     Attributes
     ----------
-    average : Average
+    name : str
+    volumes : mapping of str to array [n, n, n]
+        What can be shown, by name; the first is shown first.
+    voxel_ang : float
+    symmetry : str
+    quality : mapping
+        What the stage has left.
+    particles : ParticleSet
+        Those the maps are of; none where a map stands alone.
     lowest : float
         Particles of a lower score are not chosen; -inf chooses all.
     """
 
-    average: Average
+    name: str
+    volumes: Mapping[str, Any]
+    voxel_ang: float
+    symmetry: str
+    quality: Mapping[str, Any]
+    particles: ParticleSet = field(default_factory=_nobody)
     lowest: float = float("-inf")
 
+    @classmethod
+    def of(cls, shown: Shown) -> Self:
+        """Open a noun that holds maps."""
+        if isinstance(shown, Average):
+            return cls._of_map(shown.map, shown.quality, shown.particles)
+        if isinstance(shown, DensityMap):
+            return cls._of_map(shown, shown.quality, _nobody())
+        if isinstance(shown, FinishedMap):
+            named = {
+                "sharpened": shown.volume, "locally filtered": shown.local_volume,
+                "local resolution (Å)": shown.local_resolution_ang, **dict(zip(_HALVES, shown.halves, strict=True)),
+                "mask": shown.mask,
+            }  # fmt: skip
+            volumes = {name: volume for name, volume in named.items() if volume is not None}
+            return cls(shown.name, volumes, shown.voxel_ang, shown.symmetry, shown.quality)
+        first = shown.maps[0]
+        volumes = {f"class {number}": one.volume for number, one in enumerate(shown.maps, start=1)}
+        return cls(first.name, volumes, first.voxel_ang, first.symmetry, shown.quality, shown.particles)
+
+    @classmethod
+    def _of_map(cls, density: DensityMap, quality: Mapping[str, Any], particles: ParticleSet) -> Self:
+        halves = () if density.halves is None else zip(_HALVES, density.halves, strict=True)
+        volumes = {"map": density.volume, **dict(halves)} | ({} if density.mask is None else {"mask": density.mask})
+        return cls(density.name, volumes, density.voxel_ang, density.symmetry, quality, particles)
+
     @property
-    def volumes(self) -> dict[str, Any]:
-        """What can be shown, by name."""
-        density = self.average.map
-        volumes = {MAP: density.volume}
-        if density.halves is not None:
-            volumes |= dict(zip(_HALVES, density.halves, strict=True))
-        return volumes | ({} if density.mask is None else {MASK: density.mask})
+    def shape_zyx(self) -> tuple[int, int, int]:
+        """Shape of every volume."""
+        nz, ny, nx = next(iter(self.volumes.values())).shape
+        return int(nz), int(ny), int(nx)
 
     @property
     def chosen(self) -> NDArray[np.bool_]:
         """Which particles are good enough; those without a score are."""
-        return np.asarray(~(self.average.particles.score < self.lowest))
+        return np.asarray(~(self.particles.score < self.lowest))
 
     @property
     def has_choice(self) -> bool:
@@ -63,7 +103,7 @@ class Session:
         DataError
             None or all of them are.
         """
-        particles, chosen = self.average.particles, self.chosen
+        particles, chosen = self.particles, self.chosen
         if not self.has_choice:
             raise DataError(
                 f"{int(chosen.sum())} of {len(particles)} particles score at least {self.lowest:.4g}; "
@@ -73,13 +113,10 @@ class Session:
         left_out = len(particles) - len(kept)
         return kept, f"Left out {left_out} of {len(particles)} particles, those that score below {self.lowest:.4g}."
 
-
-def words_of(average: Average) -> str:
-    """Say in a line or two what an average is and how good."""
-    density, quality = average.map, average.quality
-    found = quality.get("resolution_ang")
-    counted = quality.get("counted", len(average.particles))
-    said = f"{len(average.particles)} particles, {counted} counted" if len(average.particles) else "no particles"
-    grid = " × ".join(str(n) for n in density.volume.shape[::-1])
-    resolution = "no resolution known" if found is None else f"resolution {found:.1f} Å (FSC 0.143)"
-    return f"{said} · {density.symmetry} · {grid} voxels of {density.voxel_ang:.4g} Å<br>{resolution}"
+    def words(self) -> str:
+        """Say in a line or two what is open and how good it is."""
+        found, counted = self.quality.get("resolution_ang"), self.quality.get("counted", len(self.particles))
+        said = f"{len(self.particles)} particles, {counted} counted · " if len(self.particles) else ""
+        grid = " × ".join(str(n) for n in self.shape_zyx[::-1])
+        resolution = "no resolution known" if found is None else f"resolution {found:.1f} Å (FSC 0.143)"
+        return f"{said}{self.symmetry} · {grid} voxels of {self.voxel_ang:.4g} Å<br>{resolution}"
