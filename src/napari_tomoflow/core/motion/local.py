@@ -35,7 +35,7 @@ _LEAST_WEIGHT = 0.1
 _LONGEST_STEP_PX = 1.5
 _DAMPING = 1e-3
 _SIGNIFICANT_SD = 1.0
-"""What is fitted to the noise of some frames makes others agree less, by two to four standard errors."""
+"""What is fitted to the noise of some frames makes others agree less, by two to six standard errors."""
 
 _OVERLAP = 1.25
 """Edge of a patch over the distance of neighbours: what its soft border loses."""
