@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import Deformation, Polished
+from napari_tomoflow.io.plots.average import slices_figure
 
 Floats = NDArray[np.float64]
 
@@ -24,10 +25,12 @@ def polish_figures(polished: Polished) -> dict[str, Figure]:
     Returns
     -------
     dict of str to Figure
-        ``fsc`` of each species before and after; where the geometry was refined also ``shifts``, by how much each tilt
-        of each series moved and bent, and ``bending``, the displacements in the image that had the most exposure.
+        ``fsc`` of each species before and after and ``slices_NAME`` of its average; where the geometry was refined also
+        ``shifts``, by how much each tilt of each series moved and bent, and ``bending``, the displacements in the image
+        that moved most.
     """
     figures = {"fsc": fsc_figure(polished.quality["species"])}
+    figures |= {f"slices_{name}": slices_figure(average) for name, average in polished.averages.items()}
     series = polished.quality.get("series", {})
     if series:
         figures["shifts"] = shifts_figure(series)
