@@ -26,8 +26,8 @@ from napari_tomoflow.core.simulation.molecules import ribosome
 from napari_tomoflow.project.services import batch_pool
 from truth.particle_images import Imaging, MapImages, density_of, random_particles
 
-COUNTS = (4, 8, 16, 32)
-BOXES = (24, 32, 48, 64, 96)
+COUNTS = (4, 8, 16)
+BOXES = (24, 32, 48, 64)
 WORKERS = (1, 2)
 USUAL_COUNT = 8
 
@@ -46,7 +46,7 @@ class TimedBatch:
         return time.process_time() - start
 
 
-def over_workers(workers=WORKERS, count=4 * USUAL_COUNT, box_px=48):
+def over_workers(workers=WORKERS, count=2 * USUAL_COUNT, box_px=48):
     """Return CPU seconds per particle of a search everywhere, shared by some processes."""
     pixel_ang = CASES["everywhere"][1] * CASES["everywhere"][0] / box_px
     source = MapImages(
@@ -89,13 +89,16 @@ def draw(found, path, counts=COUNTS, boxes=BOXES, workers=WORKERS):
         panels[0].semilogx(counts, over_counts, "o-", label=f"{search}, box {CASES[search][0]}", base=2)
         panels[1].loglog(boxes, over_boxes, "o-", label=f"{search}: exponent {slope:.1f}")
     panels[2].plot(workers, 1e3 * np.array(found["workers"]), "o-", label="everywhere, box 48")
-    panels[2].set_xticks(workers)
+    for panel, places in zip(panels, (counts, boxes, workers), strict=True):
+        panel.set_xticks(places, [str(place) for place in places])
+        panel.minorticks_off()
+    panels[1].set_yticks((5, 10, 20, 50), ("5", "10", "20", "50"))
     for panel, text in zip(panels, ("particles at a time", "box, px", "workers"), strict=True):
         panel.set(xlabel=text, ylabel="CPU ms a particle")
         panel.grid(alpha=0.3, which="both")
         panel.legend(fontsize=8)
     for panel in (panels[0], panels[2]):
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.2 * panel.get_ylim()[1])
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
