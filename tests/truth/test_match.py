@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from napari_tomoflow.core.averaging.selection import diameter_ang_of
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.simulation.molecules import proteasome
@@ -59,7 +60,8 @@ def test_nothing_is_found_on_gold(found):
 
 def test_the_table_says_what_it_holds(found):
     picks = found["fast"]
-    assert set(picks.features) == {"species", "z", "lcc", "expected_false", "stand_out"}
+    assert set(picks.features) == {"species", "z", "lcc", "expected_false", "stand_out", "diameter_ang"}
+    assert diameter_ang_of(picks) == pytest.approx(10 * picks.quality["diameter_nm"])
     assert set(picks.features["species"]) == {"ribosome"}
     assert (np.diff(picks.score) <= 0).all()
     assert (np.diff(picks.features["expected_false"]) >= 0).all()

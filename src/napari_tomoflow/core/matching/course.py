@@ -166,6 +166,7 @@ def _particles(
             "lcc": refined.scores[order],
             "expected_false": null.expected_above(z),
             "stand_out": refined.stand_out[order],
+            "diameter_ang": np.full(len(order), scene.template.diameter_ang),
         },
         quality=quality,
     )

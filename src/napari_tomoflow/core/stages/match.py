@@ -48,8 +48,9 @@ def match(
         Best first. ``score`` is the correlation in standard deviations of that of a template that shows nothing.
         Features: ``species``; ``z``, the same; ``lcc``, the correlation coefficient; ``expected_false``, how many
         false ones are expected with a score as high; ``stand_out``, the share of the score by which a peak
-        stands out of its surroundings; ``rival_z``, the highest score of a rival there. ``quality`` has the
-        threshold, histograms of both templates' peaks, what was left out and, if asked for, which mirror image fits.
+        stands out of its surroundings; ``diameter_ang``, that of the template; ``rival_z``, the highest score of a
+        rival there. ``quality`` has the threshold, histograms of both templates' peaks, what was left out and, if
+        asked for, which mirror image fits.
 
     Raises
     ------
@@ -120,6 +121,6 @@ def _sampling(
 
 MATCH = Stage.of(
     match,
-    version=1,
+    version=2,
     cites=("10.1016/S0304-3991(02)00333-9", "10.3390/ijms241713375", "10.1038/s41467-024-47839-8"),
 )
