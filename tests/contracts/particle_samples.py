@@ -32,10 +32,11 @@ def particles_for(chosen, seed=0):
 
 
 def in_place_of(back, particles):
-    """Return the read particles in the order of the written ones: a format may sort them."""
-    from scipy.spatial import cKDTree
+    """Return the read particles in the order of the written ones: a format may sort them, and two may share a place."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
 
-    return back[cKDTree(back.centers_ang_zyx).query(particles.centers_ang_zyx)[1]]
+    return back[linear_sum_assignment(cdist(particles.centers_ang_zyx, back.centers_ang_zyx))[1]]
 
 
 def angle_between_deg(first, second):

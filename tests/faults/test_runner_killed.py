@@ -35,7 +35,9 @@ def counter(tmp_path, monkeypatch):
 
 
 def start(project, workers=1):
-    code = "import sys; from unit.project.fake_stages import build_in; build_in(*sys.argv[1:])"
+    # Whoever runs the tests in the background of a shell ignores interrupts, and so would all children.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; import sys; from unit.project.fake_stages import build_in; build_in(*sys.argv[1:])"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(project.folder), str(workers), str(STEPS)],
         env={**os.environ, "PYTHONPATH": str(TESTS)},

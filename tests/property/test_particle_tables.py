@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.particle_samples import angle_between_deg, in_place_of
@@ -34,6 +34,10 @@ particles = st.lists(st.tuples(st.tuples(*[st.floats(0, 1)] * 3), angles), min_s
 @pytest.mark.parametrize("chosen", FORMATS, ids=lambda chosen: chosen.name)
 @settings(max_examples=20, deadline=None)
 @given(frame=fields, placed=particles)
+@example(  # two in one place
+    frame=TomogramFrame((1, 1, 1), 1.0, (0.0, 0.0, 0.0), 1.0),
+    placed=[((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0))],
+)
 def test_a_table_gives_particles_back_where_and_as_they_were(chosen, frame, placed):
     corner = -(np.array(frame.shape_zyx) // 2) * frame.voxel_ang + frame.origin_ang_zyx
     inside = np.array([place for place, _ in placed]) * (np.array(frame.shape_zyx) - 1) * frame.voxel_ang
