@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_tomoflow.core.errors import MissingError
 from napari_tomoflow.core.model import Alignment, CtfSeries, DensityMap, Ensemble, ParticleSet, TiltSeries
-from napari_tomoflow.core.model.ensemble import SPECIES
+from napari_tomoflow.core.model.particle_set import SPECIES
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.project.gathering import (
     Parts,

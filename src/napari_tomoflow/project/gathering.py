@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, DensityMap, ParticleSet, TiltSeries
+from napari_tomoflow.core.model.ensemble import named_species
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.project.book import Project, load_noun, missing
 from napari_tomoflow.project.lineage import Lineage, Result
@@ -39,7 +40,7 @@ def species_of(params: Params) -> str:
 
 def species_named(params: Params) -> list[str]:
     """Return the species asked for by stages that take several, with commas between them; none for all."""
-    return [one.strip() for one in species_of(params).split(",") if one.strip()]
+    return named_species(species_of(params))
 
 
 def gather(
@@ -199,4 +200,4 @@ def _holds(project: Project, result: Result, species: str) -> bool:
     if said:
         return False
     particles = load_noun(ParticleSet, project.job_folder(result.job.number) / result.series)
-    return species in set(np.asarray(particles.features.get(_SPECIES, [])).astype(str))
+    return species in particles.species

@@ -1,10 +1,9 @@
 """All particles of one series, however far each species has been taken: refined ones in place of their picks."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import ParticleSet
-from napari_tomoflow.core.model.ensemble import SPECIES
+from napari_tomoflow.core.model.particle_set import SPECIES
 from napari_tomoflow.project.book import Project, load_noun
 from napari_tomoflow.project.ensembles import newest_average, newest_particles
 from napari_tomoflow.project.gathering import series_shown
@@ -38,7 +37,7 @@ def particles_in(project: Project, lineage: Lineage, series: str, from_job: int 
         newest = newest_particles(lineage, average, from_job)
         refined = _load(project, newest)
         refined = refined[refined.tomogram == series]
-        replaced = np.isin(_kinds(picks), [item, *_kinds(refined)])
+        replaced = np.isin(picks.species, [item, *refined.species])
         if found is not None and found.job.number > newest.job.number and replaced.any():
             continue  # picked anew since
         picks = picks[~replaced]
@@ -49,8 +48,3 @@ def particles_in(project: Project, lineage: Lineage, series: str, from_job: int 
 
 def _load(project: Project, result: Result) -> ParticleSet:
     return load_noun(ParticleSet, project.job_folder(result.job.number) / result.series)
-
-
-def _kinds(particles: ParticleSet) -> NDArray[np.str_]:
-    column = particles.features.get(SPECIES)
-    return np.full(len(particles), "") if column is None else np.asarray(column).astype(str)

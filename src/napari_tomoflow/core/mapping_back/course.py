@@ -16,7 +16,8 @@ from napari_tomoflow.core.mapping_back.params import LabelBy, MapBackParams
 from napari_tomoflow.core.mapping_back.references import Reference, level_of, reference_of
 from napari_tomoflow.core.mapping_back.statistics import neighbour_quality, radial_quality
 from napari_tomoflow.core.model import Ensemble, MappedBack, Neighbours, ParticleSet, Tomogram
-from napari_tomoflow.core.model.placement import LABEL, NEIGHBOUR_ANG, NEIGHBOUR_DEG, species_of
+from napari_tomoflow.core.model.ensemble import named_species
+from napari_tomoflow.core.model.placement import LABEL, NEIGHBOUR_ANG, NEIGHBOUR_DEG
 from napari_tomoflow.core.report import Report, part, watched
 from napari_tomoflow.core.stage import Allocate
 
@@ -32,7 +33,7 @@ def place_averages(
 ) -> MappedBack:
     """Place the averages of an ensemble into one of its tomograms; see `core.stages.map_back`."""
     particles = _chosen(ensemble, tomogram.name, params)
-    species = species_of(particles)
+    species = particles.species
     maps = {name: ensemble.maps[name] for name in dict.fromkeys(species.tolist())}
     references = {
         name: reference_of(maps[name], tomogram.voxel_ang, params.level_sd and level_of(maps[name], params.level_sd))
@@ -70,13 +71,13 @@ def place_averages(
 def _chosen(ensemble: Ensemble, tomogram: str, params: MapBackParams) -> ParticleSet:
     """Return the particles of a tomogram that are to be placed."""
     particles = ensemble.particles
-    wanted = [name.strip() for name in params.species.split(",") if name.strip()]
+    wanted = named_species(params.species)
     for name in wanted:
         if name not in ensemble.maps:
             raise MissingError(f"There is no average of {name}; choose from {', '.join(ensemble.maps)}.")
     kept = particles.tomogram == tomogram
     if wanted:
-        kept &= np.isin(species_of(particles), wanted)
+        kept &= np.isin(particles.species, wanted)
     if params.score_min is not None:
         kept &= particles.score >= params.score_min
     if not params.uncounted:

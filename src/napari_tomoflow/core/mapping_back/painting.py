@@ -10,7 +10,7 @@ from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.kernels.placing import place_copies
 from napari_tomoflow.core.mapping_back.references import Reference, stacked
 from napari_tomoflow.core.model import ParticleSet, Tomogram
-from napari_tomoflow.core.model.placement import LABEL, species_of
+from napari_tomoflow.core.model.placement import LABEL
 from napari_tomoflow.core.report import Report, watched
 from napari_tomoflow.core.stage import Allocate
 
@@ -65,7 +65,7 @@ def _copies(
     tomogram: Tomogram, particles: ParticleSet, references: Mapping[str, Reference]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], Floats]:
     """Lay out what the kernel copies: all references, which of them each particle is, and how it is turned."""
-    kinds = np.array([list(references).index(name) for name in species_of(particles)], np.int64)
+    kinds = np.array([list(references).index(name) for name in particles.species], np.int64)
     finer = np.array([tomogram.voxel_ang / one.voxel_ang for one in references.values()])[kinds]
     turns = finer[:, None, None] * np.swapaxes(particles.matrices, 1, 2)[:, ::-1, ::-1]
     return stacked(list(references.values())), kinds, np.ascontiguousarray(turns)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.dataset import Dataset
 from napari_tomoflow.core.model.density_map import DensityMap
 
-SPECIES = "species"
-"""Feature column that names the kind of particle."""
+
+def named_species(text: str) -> list[str]:
+    """Take apart what a person writes for several species, with commas between them."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +28,6 @@ class Ensemble(Dataset):
     def __post_init__(self) -> None:
         """Check that every particle has its map."""
         super().__post_init__()
-        column = self.particles.features.get(SPECIES)
-        named = [""] * len(self.particles) if column is None else np.asarray(column).astype(str).tolist()
-        for name in dict.fromkeys(named):
+        for name in dict.fromkeys(self.particles.species.tolist()):
             if name not in self.maps:
                 raise DataError(f"Particles are of the species {name!r}, but only {', '.join(self.maps)} has a map.")

@@ -14,6 +14,10 @@ from napari_tomoflow.core.ops import poses
 _IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 
 
+SPECIES = "species"
+"""Feature column that names the kind of particle."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ParticleSet(Noun):
     """Where particles are and how they are turned. Legend: P particles.
@@ -96,6 +100,11 @@ class ParticleSet(Noun):
     def __len__(self) -> int:
         """Return the number of particles."""
         return len(self.centers_ang_zyx)
+
+    @property
+    def species(self) -> NDArray[np.str_]:
+        """Name of the kind of each particle, str[P]; empty where nothing tells."""
+        return np.asarray(self.features.get(SPECIES, np.full(len(self), "")), np.str_)
 
     @property
     def matrices(self) -> NDArray[np.float64]:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.density_map import DensityMap
-from napari_tomoflow.core.model.ensemble import SPECIES
 from napari_tomoflow.core.model.noun import Array, Noun, per_item
-from napari_tomoflow.core.model.particle_set import ParticleSet
+from napari_tomoflow.core.model.particle_set import SPECIES, ParticleSet
 
 LABEL = "placed_label"
 """Feature column: number of the particle in the labels."""
@@ -19,11 +18,6 @@ LABEL = "placed_label"
 NEIGHBOUR_ANG = "neighbour_ang"
 NEIGHBOUR_DEG = "neighbour_deg"
 """Feature columns: how far the nearest neighbour is, and how it is turned; NaN for none and for another species."""
-
-
-def species_of(particles: ParticleSet) -> NDArray[np.str_]:
-    """Return the species of each particle of an ensemble."""
-    return np.asarray(particles.features[SPECIES]).astype(np.str_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +107,7 @@ class MappedBack(Noun):
     @property
     def species(self) -> NDArray[np.str_]:
         """Species of each particle."""
-        return species_of(self.particles)
+        return self.particles.species
 
     def column(self, name: str) -> NDArray[np.generic]:
         """Return what colours may tell of each particle: text for species and class, else numbers.

@@ -10,7 +10,6 @@ from napari_tomoflow.core.model import ParticleSet
 
 Floats = NDArray[np.float64]
 
-SPECIES = "species"
 MODEL_COLUMNS = ("model", "contour", "rlnHelicalTubeID")
 """Columns that tell which points belong to one shape, the first there is: our own, IMOD's, RELION's."""
 
@@ -67,7 +66,7 @@ def sorted_anchors(particles: ParticleSet) -> list[Anchors]:
     but tells its sides.
     """
     p = len(particles)
-    species = np.asarray(particles.features.get(SPECIES, np.full(p, "")), np.str_)
+    species = particles.species
     numbers = next((particles.features[name] for name in MODEL_COLUMNS if name in particles.features), np.ones(p, int))
     roles = np.asarray(particles.features.get(_ROLE, np.full(p, "")), np.str_)
     keys = list(zip(particles.tomogram.tolist(), species.tolist(), np.asarray(numbers).tolist(), strict=True))

@@ -8,8 +8,9 @@ import numpy as np
 
 from napari_tomoflow.core.errors import TomoflowError
 from napari_tomoflow.core.model import Labels, ParticleSet
+from napari_tomoflow.core.model.particle_set import SPECIES
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
-from napari_tomoflow.core.picking.anchors import SPECIES, sorted_anchors
+from napari_tomoflow.core.picking.anchors import sorted_anchors
 from napari_tomoflow.core.picking.chosen_labels import chosen_labels
 from napari_tomoflow.core.picking.fitting import fit_places
 from napari_tomoflow.core.picking.from_labels import MODEL, segmented_places

@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Dataset, DensityMap, Ensemble, Polished
+from napari_tomoflow.core.model.ensemble import named_species
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, part, silent
@@ -137,7 +138,7 @@ def _prepared(ensemble: Ensemble, params: PolishParams) -> "tuple[dict[str, Data
     from napari_tomoflow.core.averaging.half_sets import half_sets
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
 
-    wanted = [one.strip() for one in params.species.split(",") if one.strip()]
+    wanted = named_species(params.species)
     data, species = {}, {}
     for name in wanted or ensemble.maps:
         if name not in ensemble.maps:

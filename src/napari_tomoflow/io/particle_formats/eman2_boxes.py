@@ -63,8 +63,7 @@ def write_eman2_boxes(path: Path, particles: ParticleSet, told: Told) -> list[st
     frame = told.whole_frame(name, path)
     pixel_ang = float(info.setdefault(_PIXEL, frame.smallest_ang))
     positions = (particles.centers_ang_zyx - frame.origin_ang_zyx)[:, ::-1] / pixel_ang
-    species = particles.features.get("species", np.full(len(particles), ""))
-    numbers_of_sets, warnings = _sets(particles.class_ids, np.asarray(species, np.str_))
+    numbers_of_sets, warnings = _sets(particles.class_ids, particles.species)
     methods = particles.features.get("method", np.full(len(particles), _BY_HAND))
     sizes = particles.features.get("boxsize", np.full(len(particles), _BOX_PX))
     scores = np.nan_to_num(particles.score)
@@ -74,7 +73,7 @@ def write_eman2_boxes(path: Path, particles: ParticleSet, told: Told) -> list[st
     ]
     info[_SETS] = {
         str(number): {"name": str(label) or f"particles_{number:02d}", "boxsize": int(size)}
-        for number, label, size in zip(numbers_of_sets, species, sizes, strict=True)
+        for number, label, size in zip(numbers_of_sets, particles.species, sizes, strict=True)
     }
     write_text(path, json.dumps(info, indent=1) + "\n")
     return warnings

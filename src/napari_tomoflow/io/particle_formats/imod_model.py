@@ -135,7 +135,7 @@ def _sizes(contour: "Contour") -> Floats:
 
 def _kinds(particles: ParticleSet) -> tuple[list[_Kind], list[str]]:
     """Return the name of each object and which particles are in it: by class, with objects left empty between."""
-    species: Names = np.asarray(particles.features.get("species", np.full(len(particles), "")), np.str_)
+    species: Names = particles.species
     pairs = sorted(set(zip(particles.class_ids.tolist(), species.tolist(), strict=True)))
     kinds = [
         (label or f"class {class_id}", (particles.class_ids == class_id) & (species == label))

@@ -48,9 +48,8 @@ def particle_figures(particles: ParticleSet) -> dict[str, Figure]:
 
 def _groups(particles: ParticleSet) -> list[tuple[str, NDArray[np.bool_]]]:
     """Sort particles by the shape they are from, or by species: name and which are of it."""
-    species: Any = particles.features.get("species", np.full(len(particles), ""))
     numbers: Any = particles.features.get("model", np.full(len(particles), ""))
-    keys = np.char.strip(np.char.add(np.char.add(species.astype(str), " "), numbers.astype(str)))
+    keys = np.char.strip(np.char.add(np.char.add(particles.species, " "), numbers.astype(str)))
     return [(str(key) or "particles", keys == key) for key in np.unique(keys)]
 
 
