@@ -27,11 +27,32 @@ def test_saved_record_still_says_what_it_said(path, tmp_path):
     shutil.copy(path, tmp_path / RECORD_NAME)
     record = read_record(tmp_path)
     assert (record.number, record.stage, record.status) == (2, "align", "partial")
-    assert {name: item.status for name, item in record.items.items()} == {"TS_01": "done", "TS_02": "failed"}
+    whole = {name: item.status for name, item in record.items.items() if not item.part_of}
+    assert whole == {"TS_01": "done", "TS_02": "failed"}
     assert record.failures == {"TS_02": "TS_02: no tilt could be aligned (41 of 41 are dark); leave the series out."}
     assert record.inputs["TS_01"]["series"].job == 1
     assert record.items["TS_01"].outputs == {"Alignment": "alignment.star"}
     assert record.schema_number == SCHEMA
+
+
+def test_record_before_parts_has_none_and_one_after_names_what_they_belong_to(tmp_path):
+    told = []
+    for schema in (1, 2):
+        shutil.copy(RECORDS / f"job_schema_{schema}.json", tmp_path / RECORD_NAME)
+        record = read_record(tmp_path)
+        parts = {name: item.part_of for name, item in record.items.items() if item.part_of}
+        told.append((parts, {name: one["series"].item for name, one in record.inputs.items()}))
+    assert told == [
+        ({}, {"TS_01": "", "TS_02": ""}),
+        ({"TS_01_top": "TS_01"}, {"TS_01": "", "TS_02": "TS_02_raw"}),
+    ]
+
+
+def test_project_of_the_first_schema_still_opens(tmp_path):
+    project = Project.create(tmp_path / "p", "cells")
+    path = project.folder / "tomoflow.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "schema": 1}))
+    assert Project.open(project.folder).name == "cells"
 
 
 def test_record_of_a_newer_version_is_refused_and_its_job_shown_as_broken(tmp_path):

@@ -7,16 +7,25 @@ from typing import Any
 from napari_tomoflow import __version__
 from napari_tomoflow.core.errors import DataError
 
-SCHEMA = 1
-"""Number of the newest shape of ``tomoflow.json`` and ``job.json``; both carry it as ``schema``."""
+SCHEMA = 2
+"""Number of the newest shape of ``tomoflow.json`` and ``job.json``; both carry it as ``schema``.
+
+2: an item may be a part of another (``part_of``), and an input may come from an item of another name (``item``).
+"""
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns the values of one schema into those of the next; leaves what it is given alone."""
 
-JOB_STEPS: Mapping[int, Step] = {}
+
+def _as_it_is(values: dict[str, Any]) -> dict[str, Any]:
+    """Take what the next schema only adds to, with defaults that say what was true before."""
+    return values
+
+
+JOB_STEPS: Mapping[int, Step] = {1: _as_it_is}
 """The step from schema n to n + 1 of ``job.json``, by n."""
 
-PROJECT_STEPS: Mapping[int, Step] = {}
+PROJECT_STEPS: Mapping[int, Step] = {1: _as_it_is}
 """The step from schema n to n + 1 of ``tomoflow.json``, by n."""
 
 

@@ -11,6 +11,7 @@ from napari_tomoflow.core.errors import DataError, MissingError, ParamError
 from napari_tomoflow.core.model import Alignment, TiltSeries
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.project import JobRecord, Project, run
+from napari_tomoflow.project.migrations import SCHEMA
 from napari_tomoflow.project.record import ItemRecord, Reference, write_record
 from unit.project import fake_stages as fake
 
@@ -19,7 +20,7 @@ def test_new_project_holds_one_small_file(tmp_path):
     project = Project.create(tmp_path / "deep" / "cells", name="My cells")
     assert [path.name for path in project.folder.iterdir()] == ["tomoflow.json"]
     values = json.loads((project.folder / "tomoflow.json").read_text())
-    assert (values["schema"], values["name"]) == (1, "My cells")
+    assert (values["schema"], values["name"]) == (SCHEMA, "My cells")
     assert Project.open(project.folder).name == "My cells"
     assert Project.create(tmp_path / "other").name == "other"
 
@@ -48,7 +49,9 @@ def test_folder_without_a_project_says_how_to_make_one(tmp_path):
 def test_project_of_a_newer_program_is_refused(tmp_path):
     project = Project.create(tmp_path / "p")
     (project.folder / "tomoflow.json").write_text('{"schema": 99, "name": "p"}')
-    with pytest.raises(DataError, match=r"has schema 99, but napari-tomoflow .* reads up to 1; update napari-tomoflow"):
+    with pytest.raises(
+        DataError, match=r"has schema 99, but napari-tomoflow .* reads up to \d+; update napari-tomoflow"
+    ):
         Project.open(project.folder)
 
 

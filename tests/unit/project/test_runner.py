@@ -12,6 +12,7 @@ from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
 from napari_tomoflow.core.report import Gauge
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.project import Project, compute_lane, run
+from napari_tomoflow.project.migrations import SCHEMA
 from unit.project import fake_stages as fake
 
 
@@ -47,7 +48,7 @@ def test_finished_job_is_recorded_in_full(project):
     assert set(record.software) == {"napari-tomoflow", "numpy", "scipy", "numba", "python", "platform"}
     assert record == project.job(4)
     stored = json.loads((project.job_folder(4) / "job.json").read_text())
-    assert stored["schema"] == 1
+    assert stored["schema"] == SCHEMA
     assert files_in(project.job_folder(4) / "A") == sorted(["quality.json", *record.items["A"].outputs.values()])
 
 
