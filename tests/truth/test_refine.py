@@ -11,6 +11,7 @@ from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.refinement import refine_poses
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.ops.fsc import crossing, shell_sums
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.simulation.molecules import proteasome, ribosome
@@ -164,6 +165,30 @@ def test_the_worst_do_not_count_and_stay_in_the_table():
     assert (refined.weights[worst] == 0).all()
     assert refined.weights.sum() >= 36
     assert len(refined.particles) == 40
+
+
+def near_truth(images, off_ang):
+    """The same images at the true orientations, all places off by as much."""
+    off = np.random.default_rng(4).normal(size=(len(images.truth), 3))
+    off *= off_ang / np.linalg.norm(off, axis=1, keepdims=True)
+    return images.at(images.truth.replace(centers_ang_zyx=images.truth.centers_ang_zyx + off))
+
+
+def test_a_search_around_picks_first_reaches_as_far_as_they_lie_off():
+    """It once reached a third as far, lost nearly all particles, and averaged nothing without a word."""
+    volume, images, recipe = small_case(count=12, snr=4.0)
+    around = replace(recipe, search="local", reach_ang=30.0, iterations=1)
+    refined = refine_poses(Sources(near_truth(images, 20.0)), volume, around)
+    left_px = np.linalg.norm(refined.particles.centers_ang_zyx - images.truth.centers_ang_zyx, axis=1) / 12.0
+    assert np.median(left_px) < 0.5
+    assert (refined.particles.score > 0).all()
+
+
+def test_a_map_that_nothing_agrees_with_is_said_to_be_wrong():
+    volume, images, recipe = small_case(count=12, snr=4.0)
+    around = replace(recipe, search="local", reach_ang=1e-3, iterations=1)
+    with pytest.raises(DataError, match="half 1 agrees"):
+        refine_poses(Sources(near_truth(images, 0.0)), -volume, around)
 
 
 def test_a_dip_of_the_fsc_does_not_hide_what_lies_beyond():

@@ -1,5 +1,7 @@
 """Searching everywhere and climbing, on particles of an invented map."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -108,13 +110,33 @@ def test_the_strength_of_the_map_itself_is_one(source, samples):
     assert np.median(found.strength) == pytest.approx(1.0, abs=0.1)
 
 
-def test_who_is_lost_keeps_the_rotation_known_so_far_and_does_not_count(source, reference):
-    images, known = source.images(np.arange(3)), source.truth.matrices[:3]
-    plan = PosePlan((4.0, 8.0), 1e-9)
-    turned = known @ Rotation.from_euler("z", 3.0, degrees=True).as_matrix()
-    aligned = AlignImages(reference, plan, CubeGrid(source.box_px))(images, turned)
-    np.testing.assert_array_equal(aligned.rotations, turned)
-    np.testing.assert_array_equal(aligned.shift_px_xyz, 0)
+def test_who_strays_keeps_the_pose_known_so_far_with_the_score_it_has_there(source, samples, reference):
+    known = Poses.at(source.truth.matrices @ Rotation.from_euler("z", 3.0, degrees=True).as_matrix())
+    alone = PosePlan((4.0, 8.0), 1e-9).find(samples, reference, known)
+    there = climb(samples, reference, known, 8.0, 1e-9, steps=0)
+    assert (there.agreement > 0).sum() > COUNT // 2
+    np.testing.assert_array_equal(alone.rotations, known.rotations)
+    np.testing.assert_array_equal(alone.shift_px_xyz, 0)
+    np.testing.assert_array_equal(alone.agreement, there.agreement)
+
+
+def test_one_who_strays_does_not_touch_the_others(source, samples, reference):
+    off = np.linalg.norm(source.truth.centers_ang_zyx - source.particles.centers_ang_zyx, axis=1) / PIXEL_ANG
+    known, plan = Poses.at(source.truth.matrices), PosePlan((4.0, 8.0), float(np.sort(off)[COUNT // 2]))
+    free, found = replace(plan, reach_px=3.0).find(samples, reference, known), plan.find(samples, reference, known)
+    strayed = np.linalg.norm(free.shift_px_xyz[:, 0], axis=1) > plan.reach_px
+    assert 0 < strayed.sum() < COUNT
+    np.testing.assert_array_equal(found.rotations[~strayed], free.rotations[~strayed])
+    np.testing.assert_array_equal(found.rotations[strayed], known.rotations[strayed])
+
+
+def test_who_sees_the_map_with_the_wrong_sign_where_it_is_known_to_be_does_not_count(source):
+    inverted = Reference.of(-source.volume, 8.0)
+    images = source.at(source.truth).images(np.arange(3))
+    known = source.truth.matrices[:3]
+    aligned = AlignImages(inverted, PosePlan((4.0, 8.0), 1e-9), CubeGrid(source.box_px))(images, known)
+    np.testing.assert_array_equal(aligned.rotations, known)
+    np.testing.assert_array_equal(aligned.score, 0)
     assert not aligned.cube.any()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, ParticleImages, shift_phases
 from napari_tomoflow.core.averaging.samples import Samples
-from napari_tomoflow.core.averaging.search import Everywhere, Poses, Reference, refined
+from napari_tomoflow.core.averaging.search import Everywhere, Poses, Reference, climb, refined
 from napari_tomoflow.core.kernels import slices
 from napari_tomoflow.core.ops.so3 import rotation_grid
 
@@ -72,11 +72,17 @@ class PosePlan:
         return replace(self, everywhere=None, reach_px=reach_px, radii=(coarse, finest))
 
     def find(self, samples: Samples, reference: Reference, known: Poses) -> Poses:
-        """Return the best pose of each particle."""
+        """Return the best pose of each particle; where climbing from a known one leads out of reach, that itself."""
         if self.everywhere is not None:
             found = self.everywhere.candidates(samples, reference, self.candidates)
             known = _joined(found, known) if self.keeps_known else found
-        return refined(samples, reference, known, self.radii, self.reach_px)
+            return refined(samples, reference, known, self.radii, self.reach_px)
+        found = refined(samples, reference, known, self.radii, self.reach_px)
+        strayed = np.flatnonzero(found.agreement[:, 0] < 0)
+        if not len(strayed):
+            return found
+        stayed = climb(samples[strayed], reference, known[strayed], self.radii[-1], self.reach_px, steps=0)
+        return found.replaced(strayed, stayed.best(1))
 
 
 def _joined(first: Poses, second: Poses) -> Poses:

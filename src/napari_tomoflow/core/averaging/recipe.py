@@ -33,7 +33,7 @@ class Recipe:
         Resolution of the starting map that either half sees.
     symmetry : str
     reach_ang : float
-        How far a particle may move in an iteration that searches everywhere; a third of it in others.
+        How far a particle may move in the first iteration and in any that searches everywhere; a third of it in others.
     iterations : int
         At most.
     search : {"auto", "global", "local"}

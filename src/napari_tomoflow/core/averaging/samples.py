@@ -1,6 +1,6 @@
 """The coefficients of particle images that a comparison with a map looks at, from low frequencies to high."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,10 @@ class Samples:
     def __len__(self) -> int:
         """Return the number of particles."""
         return len(self.values)
+
+    def __getitem__(self, chosen: Indices) -> "Samples":
+        """Return those of some particles."""
+        return replace(self, values=self.values[chosen], power=self.power[chosen], rows=self.rows[chosen])
 
     def count_within(self, radius: float) -> int:
         """Return how many of the places lie within a radius."""

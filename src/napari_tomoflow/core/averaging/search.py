@@ -93,16 +93,26 @@ class Poses:
         nothing = np.zeros(some.shape[:2])
         return cls(some, np.zeros((*some.shape[:2], 3)), nothing, nothing)
 
+    def __getitem__(self, chosen: Indices) -> "Poses":
+        """Return the poses of some particles."""
+        return Poses(*(column[chosen] for column in self._columns))
+
+    def replaced(self, chosen: Indices, others: "Poses") -> "Poses":
+        """Return all poses, those of some particles exchanged."""
+        columns = [column.copy() for column in self._columns]
+        for column, new in zip(columns, others._columns, strict=True):
+            column[chosen] = new
+        return Poses(*columns)
+
+    @property
+    def _columns(self) -> tuple[Floats, ...]:
+        return self.rotations, self.shift_px_xyz, self.agreement, self.strength
+
     def best(self, count: int) -> "Poses":
         """Keep the best few of each particle, in order."""
         order = np.argsort(-self.agreement, axis=1, kind="stable")[:, :count]
         each = np.arange(len(order))[:, None]
-        return Poses(
-            self.rotations[each, order],
-            self.shift_px_xyz[each, order],
-            self.agreement[each, order],
-            self.strength[each, order],
-        )
+        return Poses(*(column[each, order] for column in self._columns))
 
 
 def climb(

@@ -212,4 +212,4 @@ def _soft(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(mask, 0.0, 1.0), np.float32)
 
 
-REFINE = Stage.of(refine, version=3, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
+REFINE = Stage.of(refine, version=4, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
