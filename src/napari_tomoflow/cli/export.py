@@ -34,7 +34,7 @@ def export(
     Parameters
     ----------
     to
-        imod, aretomo, relion5, warp or eman2 for all of it; relion4, dynamo, stopgap, motl, copick, cbox, coords or
+        imod, aretomo, relion5, warp or eman2 for all of it; relion5-stacks for extracted particles; relion4, dynamo, stopgap, motl, copick, cbox, coords or
         csv for particles.
     series
         Series to export. [all that have what the program needs]

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Alignment, CtfSeries, Noun, ParticleSet, SubtiltSet, TiltSeries, Tomogram
 from napari_tomoflow.io.aretomo import write_aln
 from napari_tomoflow.io.eman2 import write_info
 from napari_tomoflow.io.imod import write_imod_alignment
@@ -22,7 +22,9 @@ from napari_tomoflow.io.imod_fid import tracks_of_landmarks, write_fid
 from napari_tomoflow.io.particle_formats import TomogramFrame
 from napari_tomoflow.io.particle_formats.numbering import MAP_SUFFIX
 from napari_tomoflow.io.particle_tables import SPECIES, write_particle_table
+from napari_tomoflow.io.particles import write_particles
 from napari_tomoflow.io.relion_motion import with_names, write_trajectories
+from napari_tomoflow.io.relion_stacks import in_optics_groups, write_relion_stacks
 from napari_tomoflow.io.relion_write import relion_row, write_relion_series, write_relion_table
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.star import write_star
@@ -31,6 +33,7 @@ from napari_tomoflow.io.warp import write_warp_xml
 N = TypeVar("N", bound=Noun)
 
 _PARTICLES_STAR = "particles.star"
+_TOMOGRAMS_STAR = "tomograms.star"
 _TRAJECTORIES_STAR = "motion.star"
 _THICKNESS_OF_FIELD = 0.25
 _MARGIN_OVER_SPECIMEN = 1.3
@@ -156,7 +159,7 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
             tomograms.append(relion_row(series, hand, tomogram))
         bent = alignment.deformation is not None and item.get(ParticleSet) is None
         done.add(item.name, [path], ["The bending of the specimen is left out: no particle shows it."] if bent else [])
-    tables = {"aligned_tilt_series.star": rows} | ({"tomograms.star": tomograms} if tomograms else {})
+    tables = {"aligned_tilt_series.star": rows} | ({_TOMOGRAMS_STAR: tomograms} if tomograms else {})
     for name, table in tables.items():
         write_relion_table(folder / name, table)
         done.files.append(folder / name)
@@ -167,8 +170,15 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
 
 def _add_relion_particles(done: Exported, items: Sequence[ExportItem], folder: Path, has_tomograms: bool) -> None:
     """Write the particles of all series, their trajectories where a specimen is bent, and the list of these tables."""
-    listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": "tomograms.star"}
     particles = _add_table_of_all(done, items, folder / _PARTICLES_STAR, "relion5")
+    _add_relion_set(done, items, folder, particles, has_tomograms)
+
+
+def _add_relion_set(
+    done: Exported, items: Sequence[ExportItem], folder: Path, particles: ParticleSet, has_tomograms: bool
+) -> None:
+    """Write how particles move where a specimen is bent, and the list of all tables RELION is to take together."""
+    listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": _TOMOGRAMS_STAR}
     alignments = {item.name: _in_use(item) for item in items}
     if any(alignment.deformation is not None for alignment in alignments.values()):
         write_trajectories(folder / _TRAJECTORIES_STAR, particles, alignments)
@@ -177,6 +187,27 @@ def _add_relion_particles(done: Exported, items: Sequence[ExportItem], folder: P
     if has_tomograms:
         write_star(folder / "optimisation_set.star", {"optimisation_set": listed})
         done.files.append(folder / "optimisation_set.star")
+
+
+def _to_relion5_stacks(items: Sequence[ExportItem], folder: Path) -> Exported:
+    """Write a stack of 2-D images for each particle, and the tables RELION understands them by."""
+    done = Exported()
+    rows, sets = [], []
+    for item in items:
+        series, alignment, subtilts = item.need(TiltSeries), item.need(Alignment), item.need(SubtiltSet)
+        table = write_relion_series(folder, series, alignment, item.need(CtfSeries), _stack_of(series))
+        rows.append(relion_row(series, _hand(item), item.get(Tomogram), _thickness_px(item)))
+        particles, stacks = write_relion_stacks(folder, series, alignment, subtilts)
+        lost = int((subtilts.particles.tomogram == series.name).sum()) - len(particles)
+        told = [f"{lost} particles are left out: no tilt in use shows them."] if lost else []
+        done.add(item.name, [table, *stacks], told)
+        sets.append(particles)
+    write_relion_table(folder / _TOMOGRAMS_STAR, rows)
+    particles = in_optics_groups(ParticleSet.joined(sets))
+    write_particles(folder / _PARTICLES_STAR, particles)
+    done.files += [folder / _TOMOGRAMS_STAR, folder / _PARTICLES_STAR]
+    _add_relion_set(done, items, folder, particles, has_tomograms=True)
+    return done
 
 
 def _to_warp(items: Sequence[ExportItem], folder: Path) -> Exported:
@@ -250,6 +281,7 @@ EXPORTERS: dict[str, Exporter] = {
     "imod": Exporter(_SERIES, _PICKED, _to_imod),
     "aretomo": Exporter(_SERIES, (), _to_aretomo),
     "relion5": Exporter(_SERIES, (CtfSeries, *_PICKED), _to_relion5),
+    "relion5-stacks": Exporter((*_SERIES, CtfSeries, SubtiltSet), (Tomogram,), _to_relion5_stacks),
     "warp": Exporter(_SERIES, (CtfSeries,), _to_warp),
     "eman2": Exporter(_SERIES, _PICKED, _to_eman2),
     "relion4": Exporter(_PICKED, _TAKEN, _table_of_all("relion4", _PARTICLES_STAR)),

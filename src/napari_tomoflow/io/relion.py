@@ -199,15 +199,26 @@ def _load(path: Path) -> Array:
     _, table = _tilt_series_table(path)
     if "rlnMicrographName" not in table.columns:
         raise DataError(f"{path} lists movies but no images; run motion correction first and give its STAR file.")
-    return _ListedImages(path, tuple(table["rlnMicrographName"]))
+    return ListedImages(path, tuple(table["rlnMicrographName"]))
 
 
-class _ListedImages(Planes):
-    """Images that lie in a file each (or as ``NUMBER@stack``); a file is looked for when it is read."""
+class ListedImages(Planes):
+    """Images that lie in a file each (or as ``NUMBER@stack``); a file is looked for when it is read.
 
-    def __init__(self, star: Path, names: tuple[str, ...]) -> None:
+    Parameters
+    ----------
+    star : Path
+        The table that lists them.
+    names : tuple of str
+        As it has them.
+    shape_yx : (int, int), optional
+        What the table says of all; left out, that of the first image.
+    """
+
+    def __init__(self, star: Path, names: tuple[str, ...], shape_yx: tuple[int, int] | None = None) -> None:
         self._star = star
         self._names = names
+        self._shape_yx = shape_yx
 
     @cached_property
     def _first(self) -> NDArray[Any]:
@@ -215,15 +226,32 @@ class _ListedImages(Planes):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._names), *self._first.shape)
+        """Number of images, and their height and width."""
+        return (len(self._names), *(self._shape_yx or self._first.shape))
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the first image's elements."""
         return self._first.dtype
 
     def plane(self, index: int) -> NDArray[Any]:
+        """Read one image.
+
+        Raises
+        ------
+        DataError
+            Its file is not there, holds fewer, or of another size.
+        """
         number, _, name = self._names[index].rpartition("@")
         path = resolve(name, self._star)
         if not path.exists():
             raise DataError(f"{self._star} lists the image {name}, which is not there; put it back and try again.")
-        return np.asarray(open_mrc(path)[int(number) - 1 if number else 0])
+        stack = open_mrc(path)
+        place = int(number) - 1 if number else 0
+        if not 0 <= place < len(stack) or stack.shape[1:] != (self._shape_yx or stack.shape[1:]):
+            size = " × ".join(map(str, self._shape_yx or stack.shape[1:]))
+            raise DataError(
+                f"{self._star} wants image {place + 1} of {size} px from {path}, which holds {len(stack)} of "
+                f"{stack.shape[1]} × {stack.shape[2]} px; give the stack it was written with."
+            )
+        return np.asarray(stack[place])

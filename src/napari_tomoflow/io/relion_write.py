@@ -52,7 +52,9 @@ def write_relion_series(
     }
     tables = [pd.DataFrame(columns), table_from_alignment(alignment)]
     if ctf is not None:
-        tables += [table_from_ctf(ctf), pd.DataFrame({"rlnCtfScalefactor": np.cos(np.deg2rad(alignment.tilt_deg))})]
+        # What a tilted slab leaves of the signal, as our own weights have it.
+        scale = np.abs(alignment.rotations[:, 2, 2])
+        tables += [table_from_ctf(ctf), pd.DataFrame({"rlnCtfScalefactor": scale})]
     table = pd.concat(tables, axis=1)
     theirs = [name for name in table.columns if not name.startswith(_OURS)]
     path = folder / SERIES_FOLDER / f"{series.name}.star"
@@ -68,8 +70,13 @@ def write_relion_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_star(path, {"global": pd.DataFrame(rows)})
 
 
-def relion_row(series: TiltSeries, hand: int, tomogram: Tomogram | None = None) -> dict[str, Any]:
-    """Make the row of a series in the table of all; a tomogram adds its size in unbinned pixels."""
+def relion_row(
+    series: TiltSeries, hand: int, tomogram: Tomogram | None = None, thickness_px: int | None = None
+) -> dict[str, Any]:
+    """Make the row of a series in the table of all.
+
+    A tomogram adds its size in unbinned pixels; without one a thickness does, over the field of the images.
+    """
     row: dict[str, Any] = {
         "rlnTomoName": series.name,
         **optics_columns(series.optics),
@@ -83,8 +90,11 @@ def relion_row(series: TiltSeries, hand: int, tomogram: Tomogram | None = None) 
         binning = tomogram.voxel_ang / series.pixel_ang
         size_xyz = [2 * round(n * binning / 2) for n in tomogram.volume.shape[::-1]]
         row["rlnTomoTomogramBinning"] = binning
-        row |= dict(zip(("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"), size_xyz, strict=True))
-    return row
+    elif thickness_px is not None:
+        size_xyz = [2 * -(-n // 2) for n in (*series.shape_yx[::-1], thickness_px)]
+    else:
+        return row
+    return row | dict(zip(("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"), size_xyz, strict=True))
 
 
 def read_relion_alignment(path: Path, stack: StackFacts) -> Alignment:

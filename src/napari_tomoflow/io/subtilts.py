@@ -19,6 +19,7 @@ from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import column, column_if_any, numbers, optics_columns, optics_from_columns
 from napari_tomoflow.io.mrc import open_mrc, write_mrc
 from napari_tomoflow.io.particles import read_particles, write_particles
+from napari_tomoflow.io.relion_stacks import are_relion_stacks, read_relion_stacks
 from napari_tomoflow.io.stack_file import Planes, StackFile
 from napari_tomoflow.io.stacks import open_stack
 from napari_tomoflow.io.star import read_star, table_of, write_star
@@ -40,6 +41,7 @@ _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _QUATERNION = tuple(f"tomoflowTiltQuaternion{part}" for part in "XYZW")
 _DOSE_PER_B = -0.25
 _OURS = "tomoflowSubtilt"
+_WEIGHED = "tomoflowWeighed"
 _TEXTS = (_PARTICLE, "tomoflowContrast")
 
 
@@ -51,7 +53,8 @@ def read_subtilts(
     Parameters
     ----------
     path : Path
-        STAR file with ``rlnImageName`` and ``rlnGroupName``.
+        STAR file with ``rlnImageName`` and ``rlnGroupName``; or RELION 5's of 2-D stacks, or the optimisation set of
+        such (`io.relion_stacks`).
     contrast : {"bright", "dark"}
         Whether dense matter is bright or dark where the CTF is positive; a table of ours says so itself.
     pixel_ang : float, optional
@@ -68,6 +71,8 @@ def read_subtilts(
     DataError
         The table or its stack is not there or is damaged, or lacks what describes sub-tilts.
     """
+    if are_relion_stacks(path):
+        return read_relion_stacks(path, contrast=contrast)
     table = table_of(read_star(path, text_columns=_TEXTS), _ANGLES[0], path)
     if _PARTICLE not in table.columns:
         raise DataError(f"{path} has no column {_PARTICLE}, which tells sub-tilts of one particle from others; add it.")
@@ -123,7 +128,8 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
             "rlnCtfBfactor": subtilts.dose_e_ang2 / _DOSE_PER_B,
             "rlnCtfScalefactor": subtilts.weight,
             "rlnRandomSubset": subtilts.particles.half[subtilts.particle],
-            "rlnCtfDataAreCtfPremultiplied": int(subtilts.correction == "multiply"),
+            "rlnCtfDataAreCtfPremultiplied": int(subtilts.correction in ("multiply", "weigh")),
+            _WEIGHED: int(subtilts.correction == "weigh"),
             "rlnCtfDataArePhaseFlipped": int(subtilts.correction == "flip"),
             _OURS: subtilts.tilt,
             "tomoflowScore": subtilts.score,
@@ -263,9 +269,9 @@ def _contrast_of(table: "pd.DataFrame") -> Literal["bright", "dark"]:
     return "dark" if str(table["tomoflowContrast"].iloc[0]) == "dark" else "bright"
 
 
-def _correction(table: "pd.DataFrame") -> Literal["none", "flip", "multiply"]:
+def _correction(table: "pd.DataFrame") -> Literal["none", "flip", "multiply", "weigh"]:
     if _optional(table, "rlnCtfDataAreCtfPremultiplied", 0.0)[0]:
-        return "multiply"
+        return "weigh" if _optional(table, _WEIGHED, 0.0)[0] else "multiply"
     return "flip" if _optional(table, "rlnCtfDataArePhaseFlipped", 0.0)[0] else "none"
 
 

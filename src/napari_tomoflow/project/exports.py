@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tomoflow.core.errors import MissingError, ParamError
-from napari_tomoflow.core.model import Noun, ParticleSet
+from napari_tomoflow.core.model import Noun, ParticleSet, SubtiltSet
 from napari_tomoflow.project.book import Project, load_noun, missing
 from napari_tomoflow.project.files import plainly
-from napari_tomoflow.project.lineage import Lineage
+from napari_tomoflow.project.gathering import series_shown
+from napari_tomoflow.project.lineage import Lineage, Result
 from napari_tomoflow.project.particles import particles_in
 
 if TYPE_CHECKING:
@@ -99,9 +100,15 @@ def _items(
         if name not in known:
             raise MissingError(f"There is no series {name} in {project.folder}; choose from {', '.join(known)}.")
     items, left_out = [], []
+    stacks = _Stacks(project, lineage)
     for name in dict.fromkeys(series or known):
-        found = {kind: _load(project, lineage, kind, name, from_job) for kind in (*exporter.needs, *exporter.takes)}
-        nouns = {kind: noun for kind, noun in found.items() if noun is not None}
+        cut = stacks.showing(name, from_job) if SubtiltSet in exporter.needs else None
+        # Images go with the geometry they were cut out by, whatever has been found since.
+        of_job = from_job if cut is None else cut.job.number
+        nouns: dict[type[Noun], Noun] = {} if cut is None else {SubtiltSet: stacks.load(cut)}
+        for kind in {*exporter.needs, *exporter.takes} - {SubtiltSet}:
+            noun = _load(project, lineage, kind, name, of_job)
+            nouns |= {} if noun is None else {kind: noun}
         lacking = [kind for kind in exporter.needs if kind not in nouns]
         if lacking and series:
             raise MissingError(missing(lacking[0], name, from_job))
@@ -112,6 +119,37 @@ def _items(
     if not items:
         raise MissingError(left_out[0] if left_out else f"{project.folder} holds no series; import one first.")
     return items, left_out
+
+
+class _Stacks:
+    """Images of particles that were cut out, of many series at once; each set is loaded once."""
+
+    def __init__(self, project: Project, lineage: Lineage) -> None:
+        self._project, self._lineage = project, lineage
+        self._loaded: dict[tuple[int, str], SubtiltSet] = {}
+
+    def showing(self, series: str, from_job: int | None) -> Result | None:
+        """Find the newest that holds images of particles in a series."""
+        found = [
+            result
+            for item in self._lineage.items()
+            for result in self._lineage.holding(SubtiltSet.__name__, item, from_job)
+            if series in series_shown(result, self._lineage)
+        ]
+        found.sort(key=lambda result: -result.job.number)
+        return next((result for result in found if self._shows(result, series)), None)
+
+    def _shows(self, result: Result, series: str) -> bool:
+        subtilts = self.load(result)
+        return subtilts.images is not None and series in subtilts.particles.tomogram
+
+    def load(self, result: Result) -> SubtiltSet:
+        """Load a set, or take the one loaded before."""
+        folder = self._project.job_folder(result.job.number) / result.series
+        key = (result.job.number, result.series)
+        if key not in self._loaded:
+            self._loaded[key] = load_noun(SubtiltSet, folder)
+        return self._loaded[key]
 
 
 def _load(project: Project, lineage: Lineage, kind: type[Noun], series: str, from_job: int | None) -> Noun | None:

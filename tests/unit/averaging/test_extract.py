@@ -72,7 +72,7 @@ def lobes_map(size, pixel_ang):
     return sum(np.exp(-0.5 * each / 9.0**2) for each in squared)
 
 
-@pytest.mark.parametrize("ctf", ["none", "flip", "multiply"])
+@pytest.mark.parametrize("ctf", ["none", "flip", "multiply", "weigh"])
 def test_a_stack_averages_to_the_particle_as_the_raw_series_does(dataset, ctf):
     sampling = Sampling(32, PIXEL_ANG, 70.0)
     truth = lobes_map(32, PIXEL_ANG)
@@ -103,6 +103,24 @@ def test_uncorrected_images_have_a_background_of_0_and_1(dataset):
     corners = np.concatenate([images[:, :6, :6], images[:, -6:, -6:]])
     assert abs(corners.mean()) < 0.1
     assert corners.std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_weighed_images_are_multiplied_by_what_relion_expects_of_them(dataset):
+    weighed, plain = (extract(dataset, params=SMALL.replace(ctf=ctf, box_px=64)) for ctf in ("weigh", "none"))
+    series = dataset.series["TS"]
+    np.testing.assert_allclose(weighed.dose_e_ang2, series.dose_before_e_ang2[weighed.tilt])
+    k_yx = rfft_frequencies((64, 64), PIXEL_ANG)
+    row = int(np.flatnonzero((weighed.particle == 2) & (weighed.tilt == 4))[0])
+    ctf = ctf_2d(k_yx, weighed.defocus_u_ang[row], weighed.defocus_v_ang[row], 20.0, weighed.optics)
+    with np.errstate(divide="ignore"):
+        critical = 0.245 * np.hypot(*k_yx) ** -1.665 + 2.81
+    left = np.cos(np.deg2rad(series.tilt_deg[4])) * np.exp(-0.5 * series.dose_before_e_ang2[4] / critical)
+    expected = np.fft.irfft2(np.fft.rfft2(np.fft.ifftshift(plain.images[row])) * ctf * left, s=(64, 64))
+    inside = np.hypot(*(np.indices((64, 64)) - 32)) < 16
+    # The box it was cut from was wider than this one, so the rim differs.
+    got = weighed.images[row][inside]
+    assert np.corrcoef(got, np.fft.fftshift(expected)[inside])[0, 1] > 0.99
+    assert got.std() == pytest.approx(np.fft.fftshift(expected)[inside].std(), rel=0.03)
 
 
 def test_each_particle_reconstructed_by_itself_shows_its_own_pose(dataset):

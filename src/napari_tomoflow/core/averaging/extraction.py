@@ -3,7 +3,7 @@
 *Images* are those of `core.averaging.series_images` before any weight but, if asked for, the CTF: background 0, noise
 of SD 1, dense matter bright, the particle on pixel ``n // 2``. *Volumes* are the sums of such images as slices, in the
 frame of the tomogram, with the sum of the weights they were seen with beside them. With X an image, w what exposure and
-tilt leave of the signal and s = CTF (multiplied) or its sign (flipped)::
+tilt leave of the signal and s = CTF (multiplied, weighed) or its sign (flipped)::
 
     volume = Σ slices of w · s · X             sampling = Σ slices of w² · s · CTF
 
@@ -31,13 +31,14 @@ Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 Waves = NDArray[np.complex64]
 
-CtfHandling = Literal["none", "flip", "multiply"]
-"""What is done about the CTF of an image: nothing, its phases flipped, or multiplied by it once more."""
+CtfHandling = Literal["none", "flip", "multiply", "weigh"]
+"""What is done about the CTF of an image: nothing, its phases flipped, multiplied by it once more, or by all that
+RELION 5 takes to have weakened the image."""
 
 _BATCH = 16
 
 
-def subtilts_of(source: DatasetImages, least_seen: float) -> SubtiltSet:
+def subtilts_of(source: DatasetImages, least_seen: float, ctf: CtfHandling) -> SubtiltSet:
     """Lay out the sub-tilts of all particles that enough tilts show, each particle's by exposure; without images.
 
     Parameters
@@ -45,6 +46,8 @@ def subtilts_of(source: DatasetImages, least_seen: float) -> SubtiltSet:
     source : DatasetImages
     least_seen : float
         Share of the tilts in use that must show a particle for it to be taken.
+    ctf : {"none", "flip", "multiply", "weigh"}
+        What will be done to the images.
 
     Raises
     ------
@@ -59,6 +62,10 @@ def subtilts_of(source: DatasetImages, least_seen: float) -> SubtiltSet:
         enough = seen.any(axis=1) & (seen.mean(axis=1) >= least_seen)
         parts.append(particles[enough])
         columns.append(_columns(series, parts[-1], seen[enough], count))
+        if ctf == "weigh":
+            # An image is weighed by what RELION counts, the exposure at its start.
+            index = np.searchsorted(series.tilts, columns[-1]["tilt"])
+            columns[-1]["dose_e_ang2"] = series.dose_before_e_ang2[index]
         count += len(parts[-1])
     if not count:
         raise DataError("No particle lies within enough images; take a smaller diameter, or ask for fewer tilts.")
@@ -113,15 +120,16 @@ def fill_images(
     subtilts : SubtiltSet
         Of `subtilts_of` for the same source.
     source : DatasetImages
-    ctf : {"none", "flip", "multiply"}
+    ctf : {"none", "flip", "multiply", "weigh"}
         What is corrected is cut down to the box afterwards, and ends in a soft circle.
     report
     """
     n = source.box_px
     window = np.float32(1.0) if ctf == "none" else np.fft.fftshift(round_window(n))
 
-    def whole(boxes: WideBoxes) -> Reals:
-        return np.fft.fftshift(boxes_of(boxes.images_rft * _corrected(boxes.ctf, ctf), n), axes=(1, 2)) * window
+    def whole(series: SeriesImages, index: int, boxes: WideBoxes) -> Reals:
+        factor = _corrected(boxes.ctf, ctf) * (series.left_by_relion(index) if ctf == "weigh" else np.float32(1.0))
+        return np.fft.fftshift(boxes_of(boxes.images_rft * factor, n), axes=(1, 2)) * window
 
     for first, rows, pictures in _by_batch(subtilts, source, whole, report, "Cutting out images"):
         block = np.stack([pictures[tilt][one - first] for one, tilt in zip(*_places(subtilts, rows), strict=True)])
@@ -150,7 +158,7 @@ def fill_volumes(
     n = source.box_px
     grid = CubeGrid(n)
 
-    def weighed(boxes: WideBoxes) -> tuple[Waves, Reals]:
+    def weighed(series: SeriesImages, index: int, boxes: WideBoxes) -> tuple[Waves, Reals]:
         factor = _corrected(boxes.ctf, ctf) * boxes.left
         return cut_to_box(boxes.images_rft * factor, factor * boxes.left * boxes.ctf, n)
 
@@ -166,7 +174,11 @@ def fill_volumes(
 
 
 def _by_batch(
-    subtilts: SubtiltSet, source: DatasetImages, make: Callable[[WideBoxes], Any], report: Report, doing: str
+    subtilts: SubtiltSet,
+    source: DatasetImages,
+    make: Callable[[SeriesImages, int, WideBoxes], Any],
+    report: Report,
+    doing: str,
 ) -> Iterator[tuple[int, slice, dict[int, Any]]]:
     """Yield of a few particles at a time: the first one's number, their rows, and what is made of each tilt's boxes."""
     parts = batches(subtilts.particles, _BATCH)
@@ -175,7 +187,7 @@ def _by_batch(
         series = source.of_series(str(subtilts.particles.tomogram[chosen[0]]))
         image_ang_yx, depth_ang = series.alignment.project(subtilts.particles.centers_ang_zyx[chosen])
         pictures = {
-            int(tilt): make(series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt]))
+            int(tilt): make(series, index, series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt]))
             for index, tilt in enumerate(series.tilts)
         }
         start, stop = np.searchsorted(subtilts.particle, [chosen[0], chosen[-1] + 1])
@@ -191,7 +203,7 @@ def _corrected(ctf: Reals, how: CtfHandling) -> Reals | np.float32:
     """Return what an image is multiplied by."""
     if how == "none":
         return np.float32(1.0)
-    return ctf if how == "multiply" else np.sign(ctf)
+    return np.asarray(np.sign(ctf), np.float32) if how == "flip" else ctf
 
 
 def _volume(grid: CubeGrid, images_rft: Waves, power: Reals, rotations: Floats) -> tuple[Reals, Reals]:

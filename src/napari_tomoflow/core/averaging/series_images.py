@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.images import Indices, ParticleImages, cut_to_box, shift_phases
 from napari_tomoflow.core.averaging.noise import noise_of
+from napari_tomoflow.core.averaging.relion_fading import relion_fading
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
@@ -185,6 +186,11 @@ class SeriesImages:
         left = self._response.fading(self.dose_e_ang2[index])
         return left * np.float32(abs(self.alignment.rotations[tilt, 2, 2])) if self._sampling.tilt_weighting else left
 
+    def left_by_relion(self, index: int) -> Reals:
+        """Return what RELION 5 takes exposure and tilt to leave, whatever the sampling: float32[m, m // 2 + 1]."""
+        fading = relion_fading(self._wide_px, self.pixel_ang, self.dose_before_e_ang2[index])
+        return fading * np.float32(abs(self.alignment.rotations[self.tilts[index], 2, 2]))
+
     def _ctf_at(self, index: int, depth_ang: Floats) -> Reals:
         """Return the CTF at some heights: float32[P, m, m // 2 + 1]."""
         if self._ctf is None:
@@ -195,6 +201,11 @@ class SeriesImages:
     def wide_px(self) -> int:
         """Edge of the wide boxes, m."""
         return self._wide_px
+
+    @property
+    def dose_before_e_ang2(self) -> Floats:
+        """Exposure before each image in use, e/Å²: float64[T]."""
+        return np.asarray(self._series.dose_before_e_ang2[self.tilts])
 
     @property
     def dose_e_ang2(self) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.images import Indices, ParticleImages, cut_to_box, shift_phases
 from napari_tomoflow.core.averaging.noise import typical_amplitude
+from napari_tomoflow.core.averaging.relion_fading import relion_fading
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet, SubtiltSet
@@ -101,9 +102,7 @@ class StackImages:
         images_rft = cropped_rft(np.fft.ifftshift(boxes, axes=(1, 2)), wide)
         off_ang_yx = subtilts.shift_ang_yx[rows] + moved_ang_xyz[:, 1::-1]
         images_rft *= shift_phases(wide, -off_ang_yx / self.pixel_ang)
-        left = self._response.fading(subtilts.dose_e_ang2[rows]) / self._noise
-        if self.sampling.tilt_weighting:
-            left *= subtilts.weight[rows, None, None].astype(np.float32)
+        left = self._left(rows) / self._noise
         ctf = self._response.ctf(
             subtilts.defocus_u_ang[rows],
             subtilts.defocus_v_ang[rows],
@@ -113,15 +112,30 @@ class StackImages:
         if subtilts.correction == "flip":
             ctf = np.abs(ctf)
         transfer = ctf * left
-        images_rft *= (left if subtilts.correction == "multiply" else transfer) / self._noise
+        # What is weighed has been multiplied by all of it.
+        if subtilts.correction != "weigh":
+            images_rft *= (left if subtilts.correction == "multiply" else transfer) / self._noise
         return cut_to_box(images_rft, transfer**2, self.box_px)
+
+    def _left(self, rows: Indices) -> Reals:
+        """Return what exposure and tilt leave of the signal of some sub-tilts: float32[M, m, m // 2 + 1]."""
+        subtilts = self.subtilts
+        weight = subtilts.weight[rows, None, None].astype(np.float32)
+        if subtilts.correction == "weigh":
+            return relion_fading(self._wide_px, self.pixel_ang, subtilts.dose_e_ang2[rows]) * weight
+        left = self._response.fading(subtilts.dose_e_ang2[rows])
+        return left * weight if self.sampling.tilt_weighting else left
+
+    @property
+    def _is_multiplied(self) -> bool:
+        return self.subtilts.correction in ("multiply", "weigh")
 
     def _normalised(self, row: int) -> Reals:
         """Read an image, its background 0 and of SD 1, dense matter bright."""
         image = np.asarray(self._images[row], np.float32)
         sign = np.float32(-1.0 if self.subtilts.contrast == "dark" else 1.0)
         # What is multiplied by the CTF has had its background taken off before.
-        if self.subtilts.correction == "multiply":
+        if self._is_multiplied:
             return sign * image
         outside = image[self._is_background]
         mean, sd = float(outside.mean(dtype=np.float64)), float(outside.std(dtype=np.float64))
@@ -166,7 +180,7 @@ class StackImages:
     @cached_property
     def _noise(self) -> Reals:
         """Standard deviation of the noise at each frequency, by images from all over the stack."""
-        if self.subtilts.correction == "multiply":
+        if self._is_multiplied:
             return np.ones((self._wide_px, self._wide_px // 2 + 1), np.float32)
         count = len(self.subtilts)
         rows = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_IMAGES)).astype(int))

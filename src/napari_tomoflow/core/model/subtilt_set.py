@@ -39,7 +39,7 @@ class SubtiltSet(Noun):
     azimuth_deg, phase_deg : float64[M]
         As in `CtfSeries`.
     dose_e_ang2 : float64[M]
-        Exposure at the middle of the image, e/Å².
+        Exposure at the middle of the image, e/Å²; of images that are weighed, what they are weighed by.
     weight : float64[M]
         What the tilt leaves of the signal, 0 to 1.
     score : float64[M]
@@ -51,8 +51,9 @@ class SubtiltSet(Noun):
     sampling : array[P · n, n, n // 2 + 1] or None
         What the density of each particle was multiplied by in its volume: half transforms whose first cell is
         frequency 0.
-    correction : {"none", "flip", "multiply"}
-        What was done about the CTF of images and volumes: nothing, phases flipped, or multiplied by it once more.
+    correction : {"none", "flip", "multiply", "weigh"}
+        What was done about the CTF of images and volumes: nothing, phases flipped, multiplied by it once more, or
+        besides by `weight` and by what RELION 5 takes `dose_e_ang2` to leave.
     contrast : {"bright", "dark"}
         Whether dense matter is bright or dark where the CTF is positive.
     """
@@ -74,7 +75,7 @@ class SubtiltSet(Noun):
     images: Array | None = None
     volumes: Array | None = None
     sampling: Array | None = None
-    correction: Literal["none", "flip", "multiply"] = "none"
+    correction: Literal["none", "flip", "multiply", "weigh"] = "none"
     contrast: Literal["bright", "dark"] = "bright"
 
     def __post_init__(self) -> None:

@@ -37,8 +37,10 @@ class ExtractParams(Params):
     pixel_ang: float | None = param(
         None, unit="Å", low=0.1, help="Pixel of the boxes; empty takes the coarsest of the series."
     )
-    ctf: Literal["none", "flip", "multiply"] = param(
-        "multiply", help="Flip the phases where the CTF is negative, multiply by it, or leave it as it is."
+    ctf: Literal["none", "flip", "multiply", "weigh"] = param(
+        "multiply",
+        help="Flip the phases where the CTF is negative, multiply by it, multiply by exposure and tilt besides, as "
+        "RELION 5 has its 2-D stacks, or leave it as it is.",
     )
     dtype: Literal["float16", "float32"] = param("float16", help="How numbers are stored.")
     least_seen: float = param(
@@ -97,7 +99,7 @@ def extract(
 
     source = DatasetImages(dataset, _sampling(dataset, params))
     report(0, 1, "Finding who is seen where")
-    subtilts = subtilts_of(source, params.least_seen)
+    subtilts = subtilts_of(source, params.least_seen, params.ctf)
     kept, n, dtype = len(subtilts.particles), source.box_px, np.dtype(params.dtype)
     changes: dict[str, Any] = {"correction": params.ctf}
     shares = 2 if params.content == "both" else 1
