@@ -4,6 +4,7 @@ Every function takes points (x, y, z) in pixels from the specimen's centre, in o
 indices (x, y), counted from 0, for each tilt and point: float64[N, P, 2]. Nothing of the package is used.
 """
 
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -90,8 +91,10 @@ def warp(points_xyz, shape_yx, xml, pixel_ang):
     lists = {name: [float(word) for word in root.findtext(name).split()] for name in _WARP_LISTS}
     level_x, level_y = float(root.get("LevelAngleX", 0)), float(root.get("LevelAngleY", 0))
     found = []
-    for angle, axis, dx, dy in zip(*lists.values(), strict=True):
-        leveled = points_xyz @ rx(level_x).T
+    doses = np.array([float(word) for word in root.findtext("Dose").split()])
+    for tilt, (angle, axis, dx, dy) in enumerate(zip(*lists.values(), strict=True)):
+        moved = points_xyz + _warp_of_volume(root, points_xyz * pixel_ang, doses, tilt) / pixel_ang
+        leveled = moved @ rx(level_x).T
         t = np.deg2rad(angle + level_y)
         q = (
             np.stack([leveled[:, 0] * np.cos(t) - leveled[:, 2] * np.sin(t), leveled[:, 1]], axis=1)
@@ -100,6 +103,31 @@ def warp(points_xyz, shape_yx, xml, pixel_ang):
         physical = q * pixel_ang + [dx, dy] + np.array(shape_yx[::-1]) * pixel_ang / 2
         found.append(physical / pixel_ang)
     return np.array(found)
+
+
+def _warp_of_volume(root, points_ang, doses, tilt):
+    """Read GridVolumeWarp between its 16 nearest nodes; coordinates are those from a corner over the volume."""
+    if root.find("GridVolumeWarpX") is None or root.get("VolumeDimensionsAngstrom") is None:
+        return np.zeros_like(points_ang)
+    size = np.array([float(word) for word in root.get("VolumeDimensionsAngstrom").split(",")])
+    passed = (doses[tilt] - doses.min()) / (doses.max() - doses.min())
+    moves = []
+    for axis in "XYZ":
+        grid = root.find(f"GridVolumeWarp{axis}")
+        dims = [int(grid.get(side)) for side in ("Width", "Height", "Depth", "Duration")]
+        nodes = {tuple(int(node.get(one)) for one in "XYZW"): float(node.get("Value")) for node in grid}
+        found = []
+        for point in points_ang:
+            at = np.append((point + size / 2) / size, passed) * (np.array(dims) - 1)
+            low = np.clip(at.astype(int), 0, np.array(dims) - 1)
+            high, part = np.minimum(low + 1, np.array(dims) - 1), at - low
+            corners = [[(a, 1 - f), (b, f)] for a, b, f in zip(low, high, part, strict=True)]
+            value = 0.0
+            for corner in itertools.product(*corners):
+                value += nodes[tuple(int(n) for n, _ in corner)] * np.prod([weight for _, weight in corner])
+            found.append(value)
+        moves.append(found)
+    return np.array(moves).T
 
 
 _WARP_LISTS = ("Angles", "AxisAngle", "AxisOffsetX", "AxisOffsetY")

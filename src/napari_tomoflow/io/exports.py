@@ -217,7 +217,8 @@ def _to_warp(items: Sequence[ExportItem], folder: Path) -> Exported:
         ctf = item.get(CtfSeries)
         hand = _hand(item) if ctf is not None else item.hand or item.need(TiltSeries).defocus_hand or 1
         path = folder / f"{item.name}.xml"
-        done.add(item.name, [path], write_warp_xml(path, item.need(TiltSeries), item.need(Alignment), ctf, hand))
+        series, alignment = item.need(TiltSeries), item.need(Alignment)
+        done.add(item.name, [path], write_warp_xml(path, series, alignment, ctf, hand, _volume_ang_xyz(item)))
     return done
 
 
@@ -282,7 +283,7 @@ EXPORTERS: dict[str, Exporter] = {
     "aretomo": Exporter(_SERIES, (), _to_aretomo),
     "relion5": Exporter(_SERIES, (CtfSeries, *_PICKED), _to_relion5),
     "relion5-stacks": Exporter((*_SERIES, CtfSeries, SubtiltSet), (Tomogram,), _to_relion5_stacks),
-    "warp": Exporter(_SERIES, (CtfSeries,), _to_warp),
+    "warp": Exporter(_SERIES, (CtfSeries, Tomogram), _to_warp),
     "eman2": Exporter(_SERIES, _PICKED, _to_eman2),
     "relion4": Exporter(_PICKED, _TAKEN, _table_of_all("relion4", _PARTICLES_STAR)),
     "dynamo": Exporter(_PICKED, _TAKEN, _table_of_all("dynamo", "particles.tbl")),
@@ -368,6 +369,16 @@ def _thickness_px(item: ExportItem) -> int:
     if thickness_ang is not None:
         return round(_MARGIN_OVER_SPECIMEN * thickness_ang / series.pixel_ang)
     return round(_THICKNESS_OF_FIELD * series.shape_yx[1])
+
+
+def _volume_ang_xyz(item: ExportItem) -> tuple[float, float, float]:
+    """Find the size of the volume: of the tomogram, or of the field of the images with a thickness."""
+    series, tomogram = item.need(TiltSeries), item.get(Tomogram)
+    if tomogram is not None:
+        nz, ny, nx = (n * tomogram.voxel_ang for n in tomogram.volume.shape)
+        return nx, ny, nz
+    ny, nx = (n * series.pixel_ang for n in series.shape_yx)
+    return nx, ny, _thickness_px(item) * series.pixel_ang
 
 
 def _stack_of(series: TiltSeries) -> Path:

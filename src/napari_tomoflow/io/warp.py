@@ -5,12 +5,13 @@ Warp puts a point p of the volume, from its centre, at::
     q       = Rz(AxisAngle) · Ry(−(Angle + LevelAngleY)) · Rx(LevelAngleX) · p
     (u, v)  = q_xy + AxisOffset + image size / 2 − GridMovement(u, v)      pixel i lies at i · pixel size
 
-so its angles are ours with the other sign, and its offsets and movements our shifts and displacements.
+so its angles are ours with the other sign, and its offsets and movements our shifts and displacements. Before that,
+GridVolumeWarp moves p (`io.warp_bending`).
 Warp's defocus grows with q_z, or falls where ``AreAnglesInverted``. Its ``Dose`` is that after each tilt.
 """
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,15 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Deformation, TiltSeries
-from napari_tomoflow.io.files import require_file, write_text
+from napari_tomoflow.io.files import write_text
 from napari_tomoflow.io.foreign import SAME_DEG, StackFacts, centre_at_half
+from napari_tomoflow.io.warp_bending import VolumeWarp, deformation_of_warp, warp_of_slopes
+from napari_tomoflow.io.warp_xml import add_grid, attribute, parsed_xml, per_tilt, read_grid, read_sizes
 
 Floats = NDArray[np.float64]
 
-_KIND = "Warp's .xml of a tilt series"
 _PER_TILT = ("Angles", "AxisAngle", "AxisOffsetX", "AxisOffsetY", "Dose")
-_NOT_TAKEN = {
-    "GridVolumeWarp": "bendings of the volume over the exposure",
-    "GridAngle": "turns of single tilts",
-}
+_WORTH_TELLING_ANG = 0.5
 _UM = 1e4
 """Å in a micrometre."""
 
@@ -50,6 +49,10 @@ class WarpSeries:
         LevelAngleX, LevelAngleY.
     movement_ang : float64[D, H, W, 2]
         GridMovementX and Y; D is 1 or N.
+    warp_ang : float64[T, D, H, W, 3]
+        GridVolumeWarpX, Y and Z.
+    volume_ang_xyz : (float, float, float) or None
+        Size of the volume these are spread over, where the file says it.
     hand : int
         Sign of the defocus with height in our sense, from ``AreAnglesInverted``.
     movie_names : tuple of str
@@ -65,6 +68,8 @@ class WarpSeries:
     used: NDArray[np.bool_]
     level_deg_xy: tuple[float, float] = (0.0, 0.0)
     movement_ang: Floats = field(default_factory=lambda: np.zeros((1, 1, 1, 2)))
+    warp_ang: Floats = field(default_factory=lambda: np.zeros((1, 1, 1, 1, 3)))
+    volume_ang_xyz: tuple[float, float, float] | None = None
     hand: int = 1
     movie_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -83,14 +88,15 @@ def read_warp_xml(path: Path) -> WarpSeries:
     DataError
         It is no Warp tilt series, is cut short, or its lists differ in length.
     """
-    root = _parsed(path)
-    angle_deg = _list(path, root, "Angles", None)
+    root = parsed_xml(path)
+    angle_deg = per_tilt(path, root, "Angles", None)
     n = len(angle_deg)
-    lists = {name: _list(path, root, name, n) for name in _PER_TILT[1:]}
+    lists = {name: per_tilt(path, root, name, n) for name in _PER_TILT[1:]}
     used = [word.lower() == "true" for word in (root.findtext("UseTilt") or "True " * n).split()]
     if len(used) != n:
         raise DataError(f"{path} has {n} angles but says of {len(used)} tilts whether to use them; write it again.")
     movement, warnings = _movement(path, root, n)
+    sizes_ang = read_sizes(path, root, "VolumeDimensionsAngstrom", 3)
     return WarpSeries(
         path=path,
         angle_deg=angle_deg,
@@ -98,11 +104,13 @@ def read_warp_xml(path: Path) -> WarpSeries:
         dose_e_ang2=lists["Dose"],
         offset_ang_xy=np.stack([lists["AxisOffsetX"], lists["AxisOffsetY"]], axis=1),
         used=np.array(used),
-        level_deg_xy=(_attribute(path, root, "LevelAngleX"), _attribute(path, root, "LevelAngleY")),
+        level_deg_xy=(attribute(path, root, "LevelAngleX"), attribute(path, root, "LevelAngleY")),
         movement_ang=movement,
+        warp_ang=_warp_nodes(path, root),
+        volume_ang_xyz=None if sizes_ang is None else (sizes_ang[0], sizes_ang[1], sizes_ang[2]),
         hand=-1 if root.get("AreAnglesInverted", "False").lower() == "true" else 1,
         movie_names=tuple((root.findtext("MoviePath") or "").split()),
-        warnings=(*warnings, *_not_taken(path, root)),
+        warnings=(*warnings, *_turns(path, root)),
     )
 
 
@@ -126,7 +134,7 @@ def read_warp_alignment(path: Path, stack: StackFacts) -> Alignment:
         shift_ang_xy = shift_ang_xy - file.movement_ang[:, 0, 0]
     else:
         deformation = _deformation(file, stack)
-    return Alignment(
+    alignment = Alignment(
         tilt_deg=-(file.angle_deg + file.level_deg_xy[1]),
         axis_deg=file.axis_deg,
         xtilt_deg=np.array(file.level_deg_xy[0]),
@@ -135,9 +143,17 @@ def read_warp_alignment(path: Path, stack: StackFacts) -> Alignment:
         deformation=deformation,
         quality={"warnings": list(file.warnings)},
     )
+    return _bent(alignment, file, stack) if np.any(file.warp_ang) else alignment
 
 
-def write_warp_xml(path: Path, series: TiltSeries, alignment: Alignment, ctf: CtfSeries | None, hand: int) -> list[str]:
+def write_warp_xml(
+    path: Path,
+    series: TiltSeries,
+    alignment: Alignment,
+    ctf: CtfSeries | None,
+    hand: int,
+    volume_ang_xyz: tuple[float, float, float] | None = None,
+) -> list[str]:
     """Write what Warp and M need of an alignment, and of the CTF where there is one.
 
     Parameters
@@ -147,6 +163,8 @@ def write_warp_xml(path: Path, series: TiltSeries, alignment: Alignment, ctf: Ct
         Of one series.
     hand : {-1, +1}
         Sign with which the defocus changes with height.
+    volume_ang_xyz : (float, float, float), optional
+        Size of the volume, without which it cannot be said how a specimen is bent at its different heights.
 
     Returns
     -------
@@ -155,93 +173,51 @@ def write_warp_xml(path: Path, series: TiltSeries, alignment: Alignment, ctf: Ct
     """
     level_deg = float(np.median(alignment.xtilt_deg))
     left_deg = float(np.abs(alignment.xtilt_deg - level_deg).max())
-    shift_ang_xy = alignment.shift_ang_yx[:, ::-1] - series.pixel_ang * centre_at_half(series.shape_yx)
     root = ElementTree.Element(
         "TiltSeries", AreAnglesInverted=str(hand < 0), LevelAngleX=repr(level_deg), LevelAngleY="0"
     )
-    used = series.kept & alignment.kept
-    movies = [f"{series.name}_{tilt + 1:03d}.mrc" for tilt in range(series.n_tilts)]
-    columns: dict[str, Iterable[Any]] = {
-        "Angles": -alignment.tilt_deg,
-        "Dose": series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2,
-        "UseTilt": used.tolist(),
-        "AxisAngle": alignment.axis_deg,
-        "AxisOffsetX": shift_ang_xy[:, 0],
-        "AxisOffsetY": shift_ang_xy[:, 1],
-        "MoviePath": movies,
-    }
+    columns = _columns(series, alignment)
     for name, values in columns.items():
         ElementTree.SubElement(root, name).text = "\n".join(map(str, values))
     if ctf is not None:
         _add_ctf(root, series, ctf)
-    if alignment.deformation is not None:
-        nodes = alignment.deformation.nodes_ang_yx
-        _add_grid(root, "GridMovementX", nodes[..., 1])
-        _add_grid(root, "GridMovementY", nodes[..., 0])
+    if volume_ang_xyz is not None:
+        size_ang = [series.pixel_ang * n for n in series.shape_yx[::-1]]
+        root.set("ImageDimensionsAngstrom", ", ".join(map(repr, size_ang)))
+        root.set("VolumeDimensionsAngstrom", ", ".join(repr(float(side)) for side in volume_ang_xyz))
+    untold = _add_bending(root, alignment, volume_ang_xyz, _dose_after(series))
     ElementTree.indent(root, "\t")
     write_text(path, '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n")
-    warnings = [f"Warp wants a file for each tilt: split the stack into {movies[0]} … {movies[-1]} beside {path.name}."]
+    first, *_, last = columns["MoviePath"]
+    warnings = [f"Warp wants a file for each tilt: split the stack into {first} … {last} beside {path.name}."]
     if left_deg > SAME_DEG:
         warnings.append(f"Warp knows one tilt about x for all: up to {left_deg:.3g}° of single tilts are left out.")
-    return warnings
+    return warnings + untold
 
 
-def _parsed(path: Path) -> ElementTree.Element:
-    require_file(path, _KIND)
-    try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except (ElementTree.ParseError, UnicodeError, LookupError, ValueError) as error:
-        raise DataError(f"{path} is not readable XML: {error}; copy {_KIND} again.") from error
-    if root.tag != "TiltSeries" or root.find("Angles") is None:
-        raise DataError(f"{path} is not about a tilt series but {root.tag!r} without angles; give {_KIND}.")
-    return root
+def _columns(series: TiltSeries, alignment: Alignment) -> dict[str, Iterable[Any]]:
+    """Lay out what Warp says of each tilt."""
+    shift_ang_xy = alignment.shift_ang_yx[:, ::-1] - series.pixel_ang * centre_at_half(series.shape_yx)
+    return {
+        "Angles": -alignment.tilt_deg,
+        "Dose": _dose_after(series),
+        "UseTilt": (series.kept & alignment.kept).tolist(),
+        "AxisAngle": alignment.axis_deg,
+        "AxisOffsetX": shift_ang_xy[:, 0],
+        "AxisOffsetY": shift_ang_xy[:, 1],
+        "MoviePath": [f"{series.name}_{tilt + 1:03d}.mrc" for tilt in range(series.n_tilts)],
+    }
 
 
-def _list(path: Path, root: ElementTree.Element, name: str, n: int | None) -> Floats:
-    """Read one value per tilt; zeros where Warp has not written any."""
-    text = root.findtext(name)
-    if text is None and n is not None:
-        return np.zeros(n)
-    values = _floats(path, name, (text or "").split())
-    if not len(values) or (n is not None and len(values) != n):
-        raise DataError(f"{path} has {n or 'no'} angles but {len(values)} values of {name}; write it again with Warp.")
-    return values
-
-
-def _floats(path: Path, name: str, words: Sequence[str]) -> Floats:
-    try:
-        values = np.array([float(word) for word in words], np.float64)
-    except ValueError:
-        values = np.array([np.nan])
-    if not np.all(np.isfinite(values)):
-        raise DataError(f"{path}: {name} is not made of numbers; write it again with Warp.")
-    return values
-
-
-def _attribute(path: Path, element: ElementTree.Element, name: str, default: str = "0") -> float:
-    return float(_floats(path, name, [element.get(name, default)])[0])
-
-
-def _grid(path: Path, root: ElementTree.Element, name: str) -> Floats:
-    """Read a grid as float64[depth, height, width]; zero where there is none."""
-    element = root.find(name)
-    if element is None:
-        return np.zeros((1, 1, 1))
-    shape = [int(_attribute(path, element, side, "1")) for side in ("Depth", "Height", "Width")]
-    shape[0] *= int(_attribute(path, element, "Duration", "1"))
-    nodes = element.findall("Node")
-    if len(nodes) != np.prod(shape):
-        raise DataError(f"{path}: {name} announces {np.prod(shape)} nodes but holds {len(nodes)}; copy it again.")
-    order = [tuple(int(_attribute(path, node, axis)) for axis in "WZYX") for node in nodes]
-    values = [_attribute(path, node, "Value") for node in nodes]
-    in_order = sorted(range(len(nodes)), key=order.__getitem__)
-    return np.array([values[index] for index in in_order]).reshape(shape)
+def _dose_after(series: TiltSeries) -> Floats:
+    return np.asarray(series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2)
 
 
 def _movement(path: Path, root: ElementTree.Element, n: int) -> tuple[Floats, list[str]]:
     """Read the movements of the images; a grid that runs over the tilts in other steps is left out, and it is said."""
-    x, y = (_grid(path, root, f"GridMovement{axis}") for axis in "XY")
-    margins = [_attribute(path, one, f"Margin{axis}") for one in root.iter("GridMovementX") for axis in "XY"]
+    x, y = (read_grid(path, root, f"GridMovement{axis}") for axis in "XY")
+    margins = [attribute(path, one, f"Margin{axis}") for one in root.iter("GridMovementX") for axis in "XY"]
+    x, y = (one.reshape(-1, *one.shape[2:]) for one in (x, y))
     if x.shape != y.shape or x.shape[0] not in (1, n) or any(margins):
         size = " × ".join(map(str, x.shape))
         return np.zeros((1, 1, 1, 2)), [
@@ -250,13 +226,69 @@ def _movement(path: Path, root: ElementTree.Element, n: int) -> tuple[Floats, li
     return np.stack([x, y], axis=-1), []
 
 
-def _not_taken(path: Path, root: ElementTree.Element) -> list[str]:
-    found = []
-    for prefix, what in _NOT_TAKEN.items():
-        worst = max(float(np.abs(_grid(path, root, prefix + axis)).max()) for axis in "XYZ")
-        if worst > 0:
-            found.append(f"{path.name} holds {what} ({prefix}, up to {worst:.3g}), which are left out.")
-    return found
+def _turns(path: Path, root: ElementTree.Element) -> list[str]:
+    """Say what is left out: turns of single tilts that change over the volume."""
+    worst = max(float(np.abs(read_grid(path, root, f"GridAngle{axis}")).max()) for axis in "XYZ")
+    return [f"{path.name} holds turns of single tilts (GridAngle, up to {worst:.3g}), which are left out."] * (
+        worst > 0
+    )
+
+
+def _warp_nodes(path: Path, root: ElementTree.Element) -> Floats:
+    """Read how the volume is bent: float64[duration, depth, height, width, 3]."""
+    grids = [read_grid(path, root, f"GridVolumeWarp{axis}") for axis in "XYZ"]
+    largest = max((grid.shape for grid in grids), key=np.prod)
+    if any(grid.shape != largest and grid.size > 1 for grid in grids):
+        sizes = ", ".join(" × ".join(map(str, grid.shape[::-1])) for grid in grids)
+        raise DataError(f"{path}: GridVolumeWarp has {sizes} nodes along its axes; write the file again with Warp.")
+    return np.stack([np.broadcast_to(grid, largest) for grid in grids], axis=-1)
+
+
+def _bent(alignment: Alignment, file: WarpSeries, stack: StackFacts) -> Alignment:
+    """Add the bending of the volume to what is known of the images."""
+    warp = VolumeWarp(file.warp_ang, file.volume_ang_xyz or (1.0, 1.0, 1.0), file.dose_e_ang2)
+    if warp.is_uniform:
+        moves = np.stack([warp.moves_ang(tilt, np.zeros((1, 3)))[0] for tilt in range(file.n_tilts)])
+        moved_uv = np.einsum("nij,nj->ni", alignment.rotations[:, :2], moves)
+        return alignment.replace(shift_ang_yx=alignment.shift_ang_yx + moved_uv[:, ::-1])
+    warnings = list(alignment.quality["warnings"])
+    if file.volume_ang_xyz is None:
+        worst = float(np.abs(file.warp_ang).max())
+        sentence = (
+            f"{file.path.name} bends its volume (GridVolumeWarp, up to {worst:.3g} Å) but does not say how large it "
+        )
+        return alignment.replace(quality={"warnings": [*warnings, f"{sentence}is: left out."]})
+    known = _deformation(file, stack)
+    start = alignment.replace(deformation=known)
+    finest = max(file.warp_ang.shape[2:4])
+    n_y, n_x = ((n - 1) * -(-2 * (finest - 1) // (n - 1)) + 1 for n in known.nodes_ang_yx.shape[1:3])
+    deformation, left_ang = deformation_of_warp(start, warp, (max(n_y, 2), max(n_x, 2)))
+    if left_ang > _WORTH_TELLING_ANG:
+        warnings.append(
+            f"{file.path.name} bends its volume unevenly over the height: up to {left_ang:.3g} Å are left out."
+        )
+    return alignment.replace(deformation=deformation, quality={"warnings": warnings})
+
+
+def _add_bending(
+    root: ElementTree.Element, alignment: Alignment, volume_ang_xyz: tuple[float, float, float] | None, dose: Floats
+) -> list[str]:
+    """Add how images are bent, and how that changes with height; say what cannot be told."""
+    deformation = alignment.deformation
+    if deformation is None:
+        return []
+    add_grid(root, "GridMovementX", deformation.nodes_ang_yx[..., 1])
+    add_grid(root, "GridMovementY", deformation.nodes_ang_yx[..., 0])
+    if deformation.slopes_yx is None or not np.any(deformation.slopes_yx):
+        return []
+    warp = None if volume_ang_xyz is None else warp_of_slopes(alignment, volume_ang_xyz, dose)
+    if warp is None:
+        why = "tilts share an exposure" if volume_ang_xyz is not None else "the size of the volume is not known"
+        return [f"How bending changes with height is left out: {why}, which Warp tells it by."]
+    for axis, name in enumerate("XYZ"):
+        add_grid(root, f"GridVolumeWarp{name}", warp.nodes_ang[..., axis])
+    size = " × ".join(f"{side:.0f}" for side in warp.volume_ang_xyz)
+    return [f"The bending is that of a volume of {size} Å: give Warp and M these dimensions."]
 
 
 def _deformation(file: WarpSeries, stack: StackFacts) -> Deformation:
@@ -266,13 +298,6 @@ def _deformation(file: WarpSeries, stack: StackFacts) -> Deformation:
     nodes = nodes.repeat(repeats[0], axis=1).repeat(repeats[1], axis=2)
     height, width = (stack.pixel_ang * size for size in stack.shape_yx)
     return Deformation(nodes_ang_yx=nodes[..., ::-1], field_ang_yx=(height, width))
-
-
-def _add_grid(root: ElementTree.Element, name: str, values: Floats) -> None:
-    depth, height, width = values.shape
-    element = ElementTree.SubElement(root, name, Width=str(width), Height=str(height), Depth=str(depth))
-    for (z, y, x), value in np.ndenumerate(values):
-        ElementTree.SubElement(element, "Node", X=str(x), Y=str(y), Z=str(z), Value=repr(float(value)))
 
 
 def _add_ctf(root: ElementTree.Element, series: TiltSeries, ctf: CtfSeries) -> None:
@@ -293,5 +318,5 @@ def _add_ctf(root: ElementTree.Element, series: TiltSeries, ctf: CtfSeries) -> N
         "GridCTFDefocusAngle": ctf.azimuth_deg,
         "GridCTFPhase": ctf.phase_deg / 180,
     }
-    for name, per_tilt in grids.items():
-        _add_grid(root, name, per_tilt.reshape(-1, 1, 1))
+    for name, layers in grids.items():
+        add_grid(root, name, layers.reshape(-1, 1, 1))

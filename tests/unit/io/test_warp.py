@@ -18,6 +18,7 @@ from unit.io.foreign_samples import (
     pixels_xy,
 )
 
+VOLUME_ANG = (384.0, 256.0, 120.0)
 KEPT = np.array([True, False, True, True, True, True, False])
 
 
@@ -78,16 +79,84 @@ def test_a_movement_of_whole_images_is_a_shift(tmp_path):
     np.testing.assert_allclose(read.shift_ang_yx, ours.shift_ang_yx - [-3.0, 5.0])
 
 
+def bent_by_height(rng):
+    """Bend images smoothly, by some 5 Å at the faces of a volume 120 Å thick, in every tilt otherwise."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (5, 6)), indexing="ij")
+    smooth = np.stack([np.ones_like(x), x, y, x * y, x**2])
+    slopes = np.einsum("nkc,kyx->nyxc", rng.normal(0, 4, (len(TILT_DEG), 5, 2)), smooth) / 60
+    deformation = Deformation(nodes_ang_yx=np.zeros_like(slopes), slopes_yx=slopes, field_ang_yx=(256.0, 384.0))
+    return alignment(xtilt_deg=1.7).replace(deformation=deformation)
+
+
+def test_bending_that_changes_with_height_is_where_warps_own_grids_put_it(tmp_path):
+    ours, path = bent_by_height(np.random.default_rng(9)), tmp_path / "TS.xml"
+    warnings = write_warp_xml(path, series((64, 96)), ours, None, 1, VOLUME_ANG)
+    assert warnings[1] == "The bending is that of a volume of 384 × 256 × 120 Å: give Warp and M these dimensions."
+    points_zyx = np.random.default_rng(2).uniform(-0.35, 0.35, (40, 3)) * VOLUME_ANG[::-1]
+    got, rigid = (
+        theirs.warp(points_zyx[:, ::-1] / PIXEL_ANG, (64, 96), file, PIXEL_ANG)
+        for file in (path, without_grids(path, tmp_path / "rigid.xml"))
+    )
+    expected = pixels_xy(ours, (64, 96), points_zyx)
+    moved = np.sqrt(np.mean((rigid - expected) ** 2))
+    assert moved > 0.25
+    # What is left are straight lines between nodes in place of a spline.
+    assert np.sqrt(np.mean((got - expected) ** 2)) < 0.1 * moved
+
+
+def test_bending_that_changes_with_height_comes_back_from_warp(tmp_path):
+    ours, path = bent_by_height(np.random.default_rng(9)), tmp_path / "TS.xml"
+    write_warp_xml(path, series((64, 96)), ours, None, 1, VOLUME_ANG)
+    read = read_warp_alignment(path, facts((64, 96)))
+    points_zyx = np.random.default_rng(2).uniform(-0.35, 0.35, (40, 3)) * VOLUME_ANG[::-1]
+    expected, got = (pixels_xy(one, (64, 96), points_zyx) for one in (ours, read))
+    rigid = pixels_xy(ours.replace(deformation=None), (64, 96), points_zyx)
+    assert np.sqrt(np.mean((got - expected) ** 2)) < 0.15 * np.sqrt(np.mean((rigid - expected) ** 2))
+
+
+def test_a_volume_moved_as_a_whole_shifts_the_images(tmp_path):
+    path, ours = tmp_path / "TS.xml", alignment(xtilt_deg=0.0)
+    write_warp_xml(path, series((64, 96)), ours, None, 1, VOLUME_ANG)
+    nodes = "".join(f'<Node X="0" Y="0" Z="0" W="{w}" Value="{w}"/>' for w in range(7))
+    one = 'Width="1" Height="1" Depth="1"'
+    grids = "".join(f'<GridVolumeWarp{axis} {one} Duration="7">{nodes}</GridVolumeWarp{axis}>' for axis in "XYZ")
+    path.write_text(path.read_text().replace("</TiltSeries>", grids + "</TiltSeries>"))
+    expected = theirs.warp(POINTS_PX_XYZ, (64, 96), path, PIXEL_ANG)
+    np.testing.assert_allclose(pixels_xy(read_warp_alignment(path, facts((64, 96))), (64, 96)), expected, atol=1e-8)
+
+
+def without_grids(path, other):
+    text = path.read_text()
+    other.write_text(text[: text.index("<GridVolumeWarpX")].rstrip() + "</TiltSeries>")
+    return other
+
+
 def test_what_is_not_taken_over_is_told_of(tmp_path):
     path = tmp_path / "TS.xml"
     write_warp_xml(path, series((64, 96)), alignment(xtilt_deg=0.0), None, 1)
-    node = '<Node X="0" Y="0" Z="0" W="0" Value="2.5"/>'
-    grids = f"<GridVolumeWarpZ>{node}</GridVolumeWarpZ><GridAngleX>{node}</GridAngleX>"
+    nodes = "".join(f'<Node X="0" Y="0" Z="{z}" W="0" Value="2.5"/>' for z in range(2))
+    turn = '<GridAngleX><Node X="0" Y="0" Z="0" Value="2.5"/></GridAngleX>'
+    grids = f'<GridVolumeWarpZ Depth="2">{nodes}</GridVolumeWarpZ>{turn}'
     path.write_text(path.read_text().replace("</TiltSeries>", grids + "</TiltSeries>"))
     assert read_warp_alignment(path, facts((64, 96))).quality["warnings"] == [
-        "TS.xml holds bendings of the volume over the exposure (GridVolumeWarp, up to 2.5), which are left out.",
         "TS.xml holds turns of single tilts (GridAngle, up to 2.5), which are left out.",
+        "TS.xml bends its volume (GridVolumeWarp, up to 2.5 Å) but does not say how large it is: left out.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "volume_ang", "why"),
+    [
+        ({"dose_before_e_ang2": 0.0}, (384.0, 256.0, 120.0), "tilts share an exposure"),
+        ({}, None, "the size of the volume"),
+    ],
+)
+def test_bending_that_warp_cannot_be_told_of_is_told_of(tmp_path, changes, volume_ang, why):
+    ours = bent_by_height(np.random.default_rng(9))
+    told = series((64, 96)).replace(**changes)
+    warnings = write_warp_xml(tmp_path / "TS.xml", told, ours, None, 1, volume_ang)
+    assert f"How bending changes with height is left out: {why}" in warnings[1]
+    assert "GridVolumeWarp" not in (tmp_path / "TS.xml").read_text()
 
 
 def test_tilts_about_x_of_single_tilts_are_told_of_when_left_out(tmp_path):
@@ -137,6 +206,11 @@ def test_tilts_the_series_leaves_out_are_not_used(tmp_path):
         (("<AxisOffsetX>", "<AxisOffsetX>nan"), "AxisOffsetX is not made of numbers"),
         (("<UseTilt>True", "<UseTilt>"), "says of 6 tilts whether to use them"),
         (("</TiltSeries>", '<GridMovementX Width="2"/></TiltSeries>'), "GridMovementX announces 2 nodes but holds 0"),
+        (
+            ("</TiltSeries>", '<GridVolumeWarpX><Node X="3"/></GridVolumeWarpX></TiltSeries>'),
+            "not those of a grid of 1 ×",
+        ),
+        (("<TiltSeries", '<TiltSeries VolumeDimensionsAngstrom="4, 5"'), "holds 2 numbers instead of 3"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, change, message):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import CtfSeries, Optics
 from napari_tomoflow.io.ctf_formats.ctffind import larger_first
-from napari_tomoflow.io.files import require_file
 from napari_tomoflow.io.warp import read_warp_xml
+from napari_tomoflow.io.warp_xml import parsed_xml, read_grid
 
 _UM = 1e4
 _HALF_TURNS_DEG = 180.0
@@ -29,8 +29,7 @@ def read_warp_ctf(path: Path) -> CtfSeries:
         The file is no XML of a tilt series, or Warp has not fitted its CTF yet.
     """
     warp = read_warp_xml(path)
-    require_file(path, "Warp's .xml of a tilt series")
-    root = ElementTree.fromstring(path.read_bytes())
+    root = parsed_xml(path)
     n_tilts = len(warp.angle_deg)
     ctf = root.find("CTF")
     if ctf is None or root.find("GridCTF") is None:
@@ -55,15 +54,8 @@ def read_warp_ctf(path: Path) -> CtfSeries:
 
 def _per_tilt(path: Path, root: ElementTree.Element, name: str, n_tilts: int) -> NDArray[np.float64]:
     """Average a grid over the image: float64[N]; 0 where the file has none."""
-    grid = root.find(name)
-    if grid is None:
-        return np.zeros(n_tilts)
-    depth = int(grid.get("Depth", "1"))
-    if depth not in (1, n_tilts):
-        raise DataError(f"{path}: {name} has {depth} layers for {n_tilts} tilts; write the file again with Warp.")
-    values: list[list[float]] = [[] for _ in range(depth)]
-    for node in grid.iter("Node"):
-        values[int(node.get("Z", "0"))].append(float(node.get("Value", "nan")))
-    if not all(values):
-        raise DataError(f"{path}: {name} misses nodes; write the file again with Warp.")
-    return np.array(np.broadcast_to([np.mean(one) for one in values], (n_tilts,)), np.float64)
+    grid = read_grid(path, root, name)
+    layers = grid.reshape(-1, *grid.shape[2:]).mean(axis=(1, 2))
+    if len(layers) not in (1, n_tilts):
+        raise DataError(f"{path}: {name} has {len(layers)} layers for {n_tilts} tilts; write the file again with Warp.")
+    return np.array(np.broadcast_to(layers, (n_tilts,)), np.float64)
