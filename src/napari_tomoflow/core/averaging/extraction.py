@@ -38,7 +38,7 @@ RELION 5 takes to have weakened the image."""
 _BATCH = 16
 
 
-def subtilts_of(source: DatasetImages, least_seen: float, ctf: CtfHandling) -> SubtiltSet:
+def subtilts_of(source: DatasetImages, least_seen: float, ctf: CtfHandling = "none") -> SubtiltSet:
     """Lay out the sub-tilts of all particles that enough tilts show, each particle's by exposure; without images.
 
     Parameters
