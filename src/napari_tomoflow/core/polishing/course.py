@@ -31,8 +31,9 @@ from napari_tomoflow.core.polishing.choice import Chosen, choose
 from napari_tomoflow.core.polishing.correlation import AgreementMaps, Window, agreement_maps, references_of
 from napari_tomoflow.core.polishing.fit import Sight
 from napari_tomoflow.core.polishing.geometry import SeriesGeometry, Term
+from napari_tomoflow.core.polishing.kept import Round, keep_round, kept_round
 from napari_tomoflow.core.report import Report, part, silent
-from napari_tomoflow.core.stage import MapBatches, in_order
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
@@ -159,6 +160,7 @@ def refine_together(
     settings: Settings = Settings(),
     report: Report = silent,
     map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
 ) -> State:
     """Refine the geometry of all series by the particles of all species.
 
@@ -170,13 +172,14 @@ def refine_together(
     particles : mapping of str to ParticleSet
         Of each species; all belong to half 1 or 2.
     settings : Settings
-    report, map_batches
-        See `core.report` and `core.stage`.
+    report, map_batches, steps
+        See `core.report` and `core.stage`. Every round that counts is kept, and what was averaged before the first.
     """
     course = _Course(dataset, species, settings, map_batches)
     parts = settings.rounds + 2
-    state = course.begun(particles, part(report, 0, parts))
-    for number in range(settings.rounds):
+    state = course.restored(steps, particles) or course.begun(particles, part(report, 0, parts))
+    for number in range(len(state.history) - 1, settings.rounds):
+        course.keep(steps, state)
         after = course.advanced(state, part(report, number + 1, parts))
         if not _is_better(after, state):
             state = replace(state, history=(*state.history, {**after.history[-1], "kept": False}))
@@ -215,6 +218,22 @@ class _Course:
         first = {"resolution_ang": _resolutions(averages), "kept": True}
         before = {name: one.curve for name, one in averages.items()}
         return replace(state, averages=averages, before=before, history=(first,))
+
+    def keep(self, steps: Steps, state: State) -> None:
+        """Keep the end of a round."""
+        sums = {name: (one.grid.box_px, np.stack(one.cubes)) for name, one in state.averages.items()}
+        keep_round(steps, Round(state.particles, state.alignments, sums, state.before, state.history))
+
+    def restored(self, steps: Steps, particles: Mapping[str, ParticleSet]) -> State | None:
+        """Take up the last round that was kept."""
+        kept = kept_round(steps, particles, self.dataset.alignments)
+        if kept is None:
+            return None
+        averages = {
+            name: Averaged.of(list(cubes), CubeGrid(box_px), self.species[name], self.settings.seed)
+            for name, (box_px, cubes) in kept.sums.items()
+        }
+        return State(kept.particles, kept.alignments, averages, kept.before, kept.history)
 
     def advanced(self, state: State, report: Report) -> State:
         """Go through a round; where it finds nothing, averages stay as they are."""

@@ -11,8 +11,9 @@ References
 Chen et al. 2019, doi:10.1038/s41592-019-0591-8, the subtilt refinement.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from napari_tomoflow.core.polishing.subtilt_images import SubtiltImages, Subtilt
 from napari_tomoflow.core.polishing.subtilt_search import FoundSubtilts, Spread, SubtiltPlan, search_subtilts
 from napari_tomoflow.core.polishing.subtilt_weights import scores_of, weights_of
 from napari_tomoflow.core.report import Report, part, silent
-from napari_tomoflow.core.stage import MapBatches, in_order
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
@@ -50,6 +51,7 @@ _TURNS = 4
 _LEAST_RADIUS = 4.0
 """Frequency, in steps of the box, that any comparison reaches to."""
 
+_STEP = "subtilts"
 _SPARE_SHELLS = 3
 _FULL_SHARE = 0.85
 """Share of the whole box from which on it is used itself."""
@@ -137,6 +139,8 @@ def refine_subtilts(
     settings: SubtiltSettings = SubtiltSettings(),
     report: Report = silent,
     map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
+    name: str = "",
 ) -> RefinedSubtilts:
     """Refine every image of every particle by itself, and average them, as long as the halves agree better.
 
@@ -149,15 +153,20 @@ def refine_subtilts(
     species : Species
         How they are averaged.
     settings : SubtiltSettings
-    report, map_batches
-        See `core.report` and `core.stage`.
+    report, map_batches, steps
+        See `core.report` and `core.stage`. Every round that counts is kept.
+    name : str
+        Of the species, by which it is kept.
     """
     course = _Course(source, species, settings, map_batches)
     whole, recipe = course.whole, species.recipe
     curve = fsc_curve(*halves, recipe.pixel_ang, species.mask, recipe.seed)
     best = RefinedSubtilts(Subtilts.of(whole.dataset.alignments, whole.particles), None, curve)
     spread = settings.first_spread
-    for number in range(settings.rounds):
+    kept = steps.load(f"{_STEP}_{name}")
+    if kept is not None:
+        best, spread = course.restored(kept)
+    for number in range(len(best.history), settings.rounds):
         share = part(report, number, settings.rounds)
         known = halves if best.average is None else best.average.halves
         subtilts, spread, record = course.searched(known, best.curve, spread, part(share, 0, 2))
@@ -170,6 +179,7 @@ def refine_subtilts(
             report(1, 1, "Refined images")
             return replace(best, history=history)
         best = RefinedSubtilts(subtilts, made.result, made.curve, history)
+        steps.save(f"{_STEP}_{name}", course.arrays(subtilts, made, spread, history))
     return best
 
 
@@ -191,6 +201,26 @@ class _Course:
     def whole(self) -> DatasetImages:
         """Images on the grid of the average."""
         return self.source(self.species.recipe.box_px, self.species.recipe.pixel_ang)
+
+    def arrays(
+        self, subtilts: Subtilts, made: Averaged, spread: Spread, history: tuple[dict[str, Any], ...]
+    ) -> dict[str, NDArray[Any]]:
+        """Lay out the end of a round."""
+        return {
+            **{one.name: getattr(subtilts, one.name) for one in fields(Subtilts)},
+            "cubes": np.stack(made.cubes),
+            "spread": np.array([spread.turn_deg, spread.shift_ang]),
+            "history": np.array(json.dumps(history)),
+        }
+
+    def restored(self, kept: dict[str, NDArray[Any]]) -> tuple[RefinedSubtilts, Spread]:
+        """Take up the end of a round."""
+        recipe = self.species.recipe
+        made = Averaged.of(list(kept["cubes"]), CubeGrid(recipe.box_px), self.species, recipe.seed)
+        subtilts = Subtilts(**{one.name: kept[one.name] for one in fields(Subtilts)})
+        history = tuple(json.loads(str(kept["history"])))
+        turn_deg, shift_ang = map(float, kept["spread"])
+        return RefinedSubtilts(subtilts, made.result, made.curve, history), Spread(turn_deg, shift_ang)
 
     def averaged(self, subtilts: Subtilts, report: Report) -> Averaged:
         """Average images where they were found."""

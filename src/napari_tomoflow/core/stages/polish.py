@@ -10,7 +10,7 @@ from napari_tomoflow.core.model.ensemble import named_species
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, part, silent
-from napari_tomoflow.core.stage import MapBatches, Stage, in_order
+from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
 
 if TYPE_CHECKING:
     from napari_tomoflow.core.polishing.course import Species
@@ -52,6 +52,7 @@ def polish(
     params: PolishParams = PolishParams(),
     report: Report = silent,
     map_batches: MapBatches = in_order,
+    steps: Steps = NoSteps(),
 ) -> Polished:
     """Refine the geometry of tilt series by the particles they show, and average those anew.
 
@@ -60,8 +61,8 @@ def polish(
     ensemble : Ensemble
         Refined particles of one or several species, with the average of each. Halves that particles have are kept.
     params : PolishParams
-    report, map_batches
-        See `core.report` and `core.stage`.
+    report, map_batches, steps
+        See `core.report` and `core.stage`. Every round is kept.
 
     Returns
     -------
@@ -93,14 +94,14 @@ def polish(
     """
     data, species = _prepared(ensemble, params)
     if not params.ctf:
-        return _polished(ensemble, data, species, params, report, map_batches)
+        return _polished(ensemble, data, species, params, report, map_batches, steps)
     from napari_tomoflow.core.polishing.defocus_course import refine_ctfs
 
     first = max(data, key=lambda name: len(data[name].particles))
     found = refine_ctfs(data[first], species[first], params.dose_weighting, part(report, 0, 2), map_batches)
     data = {name: one.replace(ctfs=found.ctfs) for name, one in data.items()}
     known = ensemble.replace(ctfs=found.ctfs)
-    made = _polished(known, data, species, params, part(report, 1, 2), map_batches)
+    made = _polished(known, data, species, params, part(report, 1, 2), map_batches, steps)
     ctfs = {name: found.ctfs[name] for name in found.record}
     return made.replace(ctfs=ctfs, quality={**made.quality, "ctf": found.record})
 
@@ -112,10 +113,11 @@ def _polished(
     params: PolishParams,
     report: Report,
     map_batches: MapBatches,
+    steps: Steps,
 ) -> Polished:
     """Refine with the CTF as it is known."""
     if params.mode == "subtilt":
-        return _by_themselves(data, species, params, report, map_batches)
+        return _by_themselves(data, species, params, report, map_batches, steps)
     from napari_tomoflow.core.polishing.course import Settings, refine_together
     from napari_tomoflow.core.polishing.result import polished_together
 
@@ -129,7 +131,7 @@ def _polished(
     )
     particles = {name: data[name].particles for name in species}
     return polished_together(
-        ensemble, species, refine_together(ensemble, species, particles, settings, report, map_batches)
+        ensemble, species, refine_together(ensemble, species, particles, settings, report, map_batches, steps)
     )
 
 
@@ -156,6 +158,7 @@ def _by_themselves(
     params: PolishParams,
     report: Report,
     map_batches: MapBatches,
+    steps: Steps,
 ) -> Polished:
     """Refine every image of every particle by itself."""
     from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
@@ -173,7 +176,7 @@ def _by_themselves(
         made = reconstruct_at_poses(
             source, symmetry=recipe.symmetry, weights=one.weights, report=part(inner, 0, 2), map_batches=map_batches
         )
-        found = refine_subtilts(sources, made.halves, one, settings, part(inner, 1, 2), map_batches)
+        found = refine_subtilts(sources, made.halves, one, settings, part(inner, 1, 2), map_batches, steps, name)
         before = fsc_curve(*made.halves, recipe.pixel_ang, mask, recipe.seed)
         results[name] = ByThemselves(source, found.average or made, before, found)
     report(1, 1, "Polished")
