@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from napari_tomoflow.core.model import Labels
 from napari_tomoflow.core.ops.so3 import fibonacci
 from napari_tomoflow.core.picking.frames import z_axes
+from napari_tomoflow.core.picking.lattice import fit_lattice
 from napari_tomoflow.core.picking.sphere import fit_sphere
 from napari_tomoflow.core.simulation.params import SimulateParams
 from napari_tomoflow.core.stages.pick import PickParams, pick
@@ -68,6 +69,15 @@ def test_picks_follow_a_closed_surface_with_a_bulge_and_a_dent(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("semi_axes_ang", [(350, 350, 350), (600, 400, 300)], ids=str)
+def test_picks_on_a_vesicle_stand_along_its_normal_whatever_closed_surface_it_is(semi_axes_ang, seed):
+    shape = shapes.ellipsoid(semi_axes_ang, seed)
+    off, angle_deg = misfit(shape, picked(shape, "closed", 50, seed))
+    assert np.quantile(off, 0.95) <= 0.2
+    assert np.quantile(angle_deg, 0.95) <= 5.0
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_picks_lie_on_the_filament_along_it_and_a_rise_apart(seed):
     shape = shapes.filament(seed)
     found = picked(shape, "filament", 20, seed)
@@ -98,6 +108,22 @@ def test_all_nodes_of_a_lattice_are_found_from_some_of_them(lattice, seed):
     assert np.quantile(np.rad2deg(np.arccos(np.clip(cosine, 0, 1))), 0.95) <= 5.0
     (record,) = found.quality["models"]
     assert sorted((record["a_ang"], record["b_ang"])) == pytest.approx(sorted(lattice[1:3]), rel=0.03)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("count", "strays"), [(9, 1), (16, 2), (40, 3)])
+@pytest.mark.parametrize("lattice", [(np.inf, 80, 80, 120), (900, 80, 110, 97)], ids=str)
+def test_stray_clicks_between_nodes_make_no_smaller_cell(lattice, count, strays, seed):
+    shape = shapes.lattice(*lattice, seed=seed)
+    rng = np.random.default_rng(200 + seed)
+    from_middle = np.linalg.norm(shape.points - shape.points.mean(axis=0), axis=1)
+    nodes = shape.points[np.argsort(from_middle)[:count]]
+    first = nodes[rng.choice(count, strays, replace=False)]
+    second = nodes[KDTree(nodes).query(first, [2])[1][:, 0]]
+    clicks = np.concatenate([nodes, (first + second) / 2])
+    found = fit_lattice(clicks + rng.normal(0, 0.6 * CLICK_ANG, clicks.shape))
+    assert sorted((found.size["a_ang"], found.size["b_ang"])) == pytest.approx(sorted(lattice[1:3]), rel=0.15)
+    assert np.flatnonzero(np.isnan(found.residual_ang)).tolist() == [*range(count, count + strays)]
 
 
 def test_the_hollow_side_of_a_membrane_is_inside():

@@ -161,6 +161,7 @@ def test_a_point_that_is_not_a_number_is_named(fit):
 
 
 def test_a_shape_that_folds_over_its_centre_is_no_closed_surface():
-    half_of_a_rod = fibonacci(40)[:20] * [1000.0, 100.0, 100.0]
+    arm = np.abs(fibonacci(80))
+    three_arms = np.concatenate([arm * np.where(one, 1000.0, 20.0) for one in np.eye(3)])
     with pytest.raises(DataError, match="folds over its own centre; click more"):
-        fit_closed(half_of_a_rod)
+        fit_closed(three_arms)

@@ -50,4 +50,4 @@ def standard_errors(jacobian: Any, residual: Floats) -> Floats:
     if n <= q:
         return np.full(q, np.nan)
     variance = residual @ residual / (n - q)
-    return np.asarray(np.sqrt(variance * np.diag(np.linalg.pinv(jacobian.T @ jacobian))))
+    return np.asarray(np.sqrt(variance * np.maximum(np.diag(np.linalg.pinv(jacobian.T @ jacobian)), 0.0)))

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull, KDTree
+from scipy.special import gammaln
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.ops.spacing import spaced
@@ -24,7 +25,7 @@ Indices = NDArray[np.int64]
 
 _FEWEST = 3
 _SEEDS = 5
-"""Points near the middle a lattice is followed from; the one that explains most points best counts."""
+"""Points near the middle a lattice is followed from; the one that tells all points best counts."""
 
 _NEARLY_ALL, _MANY = 0.95, 300
 """Part of many points that a lattice explains when no other is looked for; few points are worth all starts."""
@@ -40,9 +41,6 @@ _SHIFTS = 5
 
 _FEWEST_AROUND = 12
 _MOST_STEPS = 12
-_STRAY = 0.4
-"""Misfit, in nearest distances, beyond which a point is no worse: one stray click makes no smaller cell."""
-
 _SHARP = 0.05
 """Misfit, in nearest distances, that no click undercuts."""
 
@@ -105,27 +103,35 @@ def fit_lattice(points_ang_zyx: ArrayLike) -> Fitted[Lattice]:
     Notes
     -----
     1. Around a point near the middle, of all two steps that several pairs of points share those are taken
-    that explain the points with the largest cell. 2. From there nodes are predicted one or two steps ahead and
-    points near them take their indices, ring by ring, the fit following. 3. The lattice is a smoothing spline
-    from its unrolled plane into space, so it bends as the points ask for; a flat one costs nothing. What
-    explains most points of up to five starts is taken.
+    that tell the points in least words: which nodes were clicked, how far off, and which clicks are strays.
+    2. From there nodes are predicted one or two steps ahead and points near them take their indices, ring by
+    ring, the fit following. 3. The lattice is a smoothing spline from its unrolled plane into space, so it bends
+    as the points ask for; a flat one costs nothing. Of up to five starts the one that tells all points best is
+    taken.
     """
     points = checked_points(points_ang_zyx, _FEWEST, "A lattice", across=2)
     by_middle = np.argsort(np.sum((points - points.mean(axis=0)) ** 2, axis=1), kind="stable")
-    grown: list[Fitted[Lattice]] = []
+    grown: list[tuple[float, Fitted[Lattice]]] = []
     for seed in by_middle[:_SEEDS]:
         one = _grown(points, int(seed))
         if one is not None:
             grown.append(one)
-            if len(points) >= _MANY and np.isfinite(one.residual_ang).mean() >= _NEARLY_ALL:
+            if len(points) >= _MANY and np.isfinite(one[1].residual_ang).mean() >= _NEARLY_ALL:
                 break
     if not grown:
         raise DataError(f"{len(points)} points show no lattice; click neighbouring nodes, in two directions.")
-    return min(grown, key=lambda one: float(np.sum(np.nan_to_num(one.residual_ang, nan=one.size["a_ang"]) ** 2)))
+    return min(grown, key=lambda one: one[0])[1]
 
 
-def _grown(points: Floats, seed: int) -> Fitted[Lattice] | None:
-    """Find the lattice around a point and follow it as far as it goes; None where there is none."""
+def _grown(points: Floats, seed: int) -> tuple[float, Fitted[Lattice]] | None:
+    """Find the lattice around a point and follow it as far as it goes; None where there is none.
+
+    Returns
+    -------
+    float
+        How well it tells all points: see `_telling`.
+    Fitted
+    """
     vectors = _vectors_around(points, seed)
     if vectors is None:
         return None
@@ -141,7 +147,9 @@ def _grown(points: Floats, seed: int) -> Fitted[Lattice] | None:
     lattice = Lattice(plane, sheet, _within(index))
     residual = np.full(len(points), np.nan)
     residual[chosen] = np.linalg.norm(sheet.smooth.residual, axis=1)
-    return Fitted(lattice, residual, _size(lattice, index))
+    near = float(np.median(nearest(points, points, 2)[0][:, 1]))
+    telling = _telling(index, residual[chosen], len(points), _area(points @ _flattening(points).T), near)
+    return telling, Fitted(lattice, residual, _size(lattice, index))
 
 
 def _vectors_around(points: Floats, seed: int) -> Floats | None:
@@ -150,12 +158,12 @@ def _vectors_around(points: Floats, seed: int) -> Floats | None:
     order = np.argsort(from_seed, kind="stable")
     near = float(np.median(nearest(points, points[order[:7]], 2)[0][:, 1]))
     around = points[order[: max(_FEWEST_AROUND, np.count_nonzero(from_seed < _NEAR * near))]]
-    plane = np.linalg.svd(around - around.mean(axis=0), full_matrices=False)[2][:2]
+    plane = _flattening(around)
     local = (around - points[seed]) @ plane.T
     pairs = combinations(_frequent_steps(local, near), 2)
     trials = [_tried(local, np.stack(pair), near) for pair in pairs]
-    misfit, vectors = min(trials, key=lambda trial: trial[0], default=(np.inf, np.eye(2)))
-    if not np.isfinite(misfit):
+    telling, vectors = min(trials, key=lambda trial: trial[0], default=(np.inf, np.eye(2)))
+    if not np.isfinite(telling):
         return None
     a, b = _reduced(vectors) @ plane
     # Which of two opposite vectors comes out is chance; the farthest point makes it the shape's own.
@@ -164,35 +172,86 @@ def _vectors_around(points: Floats, seed: int) -> Floats | None:
     return np.stack([a, -b if a @ b > 0 else b])
 
 
+def _flattening(points: Floats) -> Floats:
+    """Return the two directions in which points extend most: float64[2, 3]."""
+    return np.asarray(np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][:2])
+
+
 def _frequent_steps(local: Floats, near: float) -> Floats:
-    """Return steps between pairs of points that many pairs share, the shortest first: float64[S, 2]."""
+    """Return steps between pairs of points, those first that most pairs share: float64[S, 2]."""
     steps = np.array([second - first for first, second in combinations(local, 2)])
     both = KDTree(np.concatenate([steps, -steps]))
     for _ in range(_SHIFTS):
         steps = np.array([both.data[alike].mean(axis=0) for alike in both.query_ball_point(steps, _ALIKE * near)])
-    steps = steps[spaced(steps, _ALIKE * near, np.argsort(np.linalg.norm(steps, axis=1), kind="stable"))]
+    shared = both.query_ball_point(steps, _ALIKE * near, return_length=True)
+    steps = steps[spaced(steps, _ALIKE * near, np.lexsort([np.linalg.norm(steps, axis=1), -shared]))]
     lengths = np.linalg.norm(steps, axis=1)
     return np.asarray(steps[lengths > _ALIKE * near][:_MOST_STEPS])
 
 
 def _tried(local: Floats, vectors: Floats, near: float) -> tuple[float, Floats]:
-    """Fit two vectors to points, and say how badly they do: squared misfit over the area of the cell.
-
-    A cell too small catches all points but is small; one too large misses some. So the right one is the least.
-    """
+    """Fit two vectors to the points close to their nodes, and say how well they tell all points: see `_telling`."""
     origin = np.zeros(2)
     for _ in range(_SHIFTS):
-        if abs(np.linalg.det(vectors)) <= _SLANTED * np.prod(np.linalg.norm(vectors, axis=1)):
+        lengths = np.linalg.norm(vectors, axis=1)
+        if abs(np.linalg.det(vectors)) <= _SLANTED * np.prod(lengths):
             return np.inf, vectors
         index = np.rint((local - origin) @ np.linalg.inv(vectors))
-        terms = np.column_stack([np.ones(len(index)), index])
-        if np.linalg.matrix_rank(terms) < 3:
+        caught = np.linalg.norm(local - origin - index @ vectors, axis=1) < _CAUGHT * lengths.min()
+        terms = np.column_stack([np.ones(len(index)), index])[caught]
+        if len(terms) < _FEWEST or np.linalg.matrix_rank(terms) < 3:
             return np.inf, vectors
-        fit = np.linalg.lstsq(terms, local)[0]
+        fit = np.linalg.lstsq(terms, local[caught])[0]
         origin, vectors = fit[0], fit[1:]
-    off = np.minimum(np.sum((local - terms @ fit) ** 2, axis=1), (_STRAY * near) ** 2)
-    misfit = off.sum() / max(2 * len(local) - 6, 1)
-    return (misfit + (_SHARP * near) ** 2) / abs(np.linalg.det(vectors)), vectors
+    off = np.linalg.norm(local[caught] - terms @ fit, axis=1)
+    return _telling(index[caught], off, len(local), _area(local), near), vectors
+
+
+def _telling(index: Floats | Indices, off_ang: Floats, n_points: int, area_ang2: float, near_ang: float) -> float:
+    """Return how much it takes to tell where points are, nats: as nodes of a lattice, the rest one by one.
+
+    Parameters
+    ----------
+    index : [K, 2]
+        Nodes of the points that have one.
+    off_ang : float64[K]
+        How far these lie off.
+    n_points, area_ang2
+        All points, and the area they lie in.
+    near_ang
+        Usual distance of neighbours.
+
+    Notes
+    -----
+    A cell half the size has a node for a stray click, too, but must say of twice as many nodes which were clicked;
+    one twice the size leaves half of the points to be told one by one. The right cell takes least.
+    """
+    caught, nodes = len(index), max(_nodes_within(index), len(index))
+    spread = max(float(np.mean(off_ang**2)) / 2.0, (_SHARP * near_ang) ** 2)
+    places = caught * np.log(2.0 * np.pi * spread) + np.sum(off_ang**2) / (2.0 * spread)
+    # Origin and vectors, as sharply as the nodes have them: else three points would always make a lattice.
+    places += 3.0 * np.log(caught * area_ang2 / spread)
+    which_nodes = _choices(nodes, caught) + gammaln(caught + 1)
+    strays = _choices(n_points, caught) + (n_points - caught) * np.log(area_ang2)
+    return float(places + which_nodes + strays)
+
+
+def _choices(n: int, k: int) -> float:
+    """Return the logarithm of the number of ways to choose k of n."""
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def _nodes_within(index: Floats | Indices) -> int:
+    """Count the nodes within the convex outline of some, by Pick's theorem."""
+    hull = ConvexHull(index)
+    outline = np.rint(index[hull.vertices]).astype(np.int64)
+    along = np.abs(np.roll(outline, 1, axis=0) - outline)
+    return round(float(hull.volume + np.gcd(along[:, 0], along[:, 1]).sum() / 2.0 + 1.0))
+
+
+def _area(local: Floats) -> float:
+    """Return the area within the convex outline of points."""
+    return float(ConvexHull(local).volume)
 
 
 def _reduced(vectors: Floats) -> Floats:

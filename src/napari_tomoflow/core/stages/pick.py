@@ -121,4 +121,4 @@ def _quality(kept: ParticleSet, found: ParticleSet, removed: dict[str, int], par
     }
 
 
-PICK = Stage.of(pick, version=1, cites=("10.1137/1.9781611970128", "10.1038/s41592-019-0591-8"))
+PICK = Stage.of(pick, version=2, cites=("10.1137/1.9781611970128", "10.1038/s41592-019-0591-8"))
