@@ -87,6 +87,9 @@ def test_the_command_does_what_the_function_does_and_later_stages_find_it(averag
         again.quality["species"][SPECIES]["resolution_ang"], rel=1e-3
     )
     for name, alignment in again.alignments.items():
+        assert items[name]["quality"]["bending_rms_ang"] == pytest.approx(
+            alignment.quality["bending_rms_ang"], rel=0.01
+        )
         assert np.abs(alignment.shift_ang_yx - scene().ensemble.alignments[name].shift_ang_yx).max() > 4.0
         stored = averaged.load(Alignment, name)
         points = np.array([[100.0, 300.0, -200.0], [0.0, -500.0, 400.0]])

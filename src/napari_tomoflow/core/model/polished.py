@@ -24,7 +24,7 @@ class Polished(Noun):
     alignments : mapping of str to Alignment
         Series → its improved alignment.
     ctfs : mapping of str to CtfSeries
-        Series → its improved CTF; those that have one.
+        Series → its improved CTF, where it was refined.
     subtilts : SubtiltSet or None
         Where each tilt shows each particle, as far as that is told apart from the alignment.
     """
@@ -35,9 +35,9 @@ class Polished(Noun):
     subtilts: SubtiltSet | None = None
 
     def parts(self) -> Mapping[str, Sequence[Noun]]:
-        """Return the average of each species, and alignment and CTF of each series."""
-        of_series = {
-            name: [alignment, *([self.ctfs[name]] if name in self.ctfs else [])]
-            for name, alignment in self.alignments.items()
-        }
+        """Return the average of each species, and CTF and alignment of each series: the last tells its quality."""
+        of_series: dict[str, list[Noun]] = {}
+        for found in (self.ctfs, self.alignments):
+            for name, one in found.items():
+                of_series.setdefault(name, []).append(one)
         return {**{species: [average] for species, average in self.averages.items()}, **of_series}

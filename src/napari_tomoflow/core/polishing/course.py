@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.averaging.aligning import PosePlan
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
+from napari_tomoflow.core.averaging.images import ImageSource
 from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.averaging.reconstruct import Reconstruction, solve, sum_halves, whole_sum
 from napari_tomoflow.core.averaging.refinement import align_and_sum
@@ -117,6 +118,20 @@ class Averaged:
         raw = solve(cubes, grid, operators)
         curve = fsc_curve(*raw.halves, recipe.width_ang / grid.box_px, mask, seed)
         return cls(cubes, grid, solve(cubes, grid, operators, np.clip(curve.corrected, 0.0, 1.0)), curve)
+
+    @classmethod
+    def made(
+        cls,
+        source: ImageSource,
+        species: Species,
+        seed: int,
+        report: Report = silent,
+        map_batches: MapBatches = in_order,
+    ) -> "Averaged":
+        """Sum the images of a species where they are, and solve that."""
+        grid = CubeGrid(source.box_px)
+        sums = sum_halves(source, grid, species.weights, report, map_batches)
+        return cls.of([whole_sum(cube, species.recipe.symmetry, grid) for cube in sums], grid, species, seed)
 
     @property
     def radius(self) -> float:
@@ -266,10 +281,8 @@ class _Course:
 
     def _summed(self, state: State, name: str, box_px: int, report: Report) -> Averaged:
         """Average a species where it is."""
-        one, grid = self.species[name], CubeGrid(box_px)
-        sums = sum_halves(self._source(state, name, box_px), grid, one.weights, report, self.map_batches)
-        cubes = [whole_sum(cube, one.recipe.symmetry, grid) for cube in sums]
-        return Averaged.of(cubes, grid, one, self.settings.seed)
+        source = self._source(state, name, box_px)
+        return Averaged.made(source, self.species[name], self.settings.seed, report, self.map_batches)
 
     def _averaged(self, state: State, found: State, name: str, report: Report) -> tuple[ParticleSet, Averaged]:
         """Average a species at the geometry found, and refine its poses first if wanted."""

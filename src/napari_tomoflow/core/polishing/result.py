@@ -55,8 +55,7 @@ def polished_together(dataset: Dataset, species: Mapping[str, Species], after: S
         alignments[name] = now.replace(quality=series[name])
     curves = {name: (after.before[name], one.curve) for name, one in after.averages.items()}
     quality = {"mode": "regularised", "species": _compared(curves), "series": series, "rounds": list(after.history)}
-    ctfs = {name: ctf for name, ctf in dataset.ctfs.items() if name in alignments}
-    return Polished(averages=averages, alignments=alignments, ctfs=ctfs, quality=quality)
+    return Polished(averages=averages, alignments=alignments, quality=quality)
 
 
 def _average(refined: Refined, name: str, species: Species) -> Average:

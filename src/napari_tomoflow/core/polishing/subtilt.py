@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import halves_apart
-from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.images import Indices, batches
-from napari_tomoflow.core.averaging.reconstruct import Reconstruction, sum_halves, whole_sum
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction
 from napari_tomoflow.core.averaging.resizing import resized, shell_filtered
 from napari_tomoflow.core.averaging.samples import places_within
 from napari_tomoflow.core.averaging.search import Reference
@@ -224,12 +223,8 @@ class _Course:
 
     def averaged(self, subtilts: Subtilts, report: Report) -> Averaged:
         """Average images where they were found."""
-        recipe = self.species.recipe
-        grid = CubeGrid(recipe.box_px)
         images = SubtiltImages(self.whole, subtilts)
-        sums = sum_halves(images, grid, self.species.weights, report, self.map_batches)
-        cubes = [whole_sum(cube, recipe.symmetry, grid) for cube in sums]
-        return Averaged.of(cubes, grid, self.species, recipe.seed)
+        return Averaged.made(images, self.species, self.species.recipe.seed, report, self.map_batches)
 
     def searched(
         self, halves: tuple[Reals, Reals], curve: FscCurve, spread: Spread, report: Report
