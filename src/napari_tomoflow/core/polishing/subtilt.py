@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import halves_apart
+from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.images import Indices, batches
 from napari_tomoflow.core.averaging.reconstruct import Reconstruction
