@@ -161,24 +161,22 @@ def _by_themselves(
     steps: Steps,
 ) -> Polished:
     """Refine every image of every particle by itself."""
-    from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
-    from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
     from napari_tomoflow.core.averaging.sources import RawSources
+    from napari_tomoflow.core.polishing.course import Averaged
     from napari_tomoflow.core.polishing.result import ByThemselves, polished_by_themselves
     from napari_tomoflow.core.polishing.subtilt import SubtiltSettings, refine_subtilts
 
     results = {}
     settings = SubtiltSettings(rounds=params.rounds, seed=params.seed)
     for number, (name, one) in enumerate(species.items()):
-        recipe, mask, inner = one.recipe, one.mask, part(report, number, len(species))
+        recipe, inner = one.recipe, part(report, number, len(species))
         sources = RawSources(data[name], recipe.diameter_ang / 2, params.dose_weighting)
         source = sources(recipe.box_px, recipe.pixel_ang)
-        made = reconstruct_at_poses(
-            source, symmetry=recipe.symmetry, weights=one.weights, report=part(inner, 0, 2), map_batches=map_batches
+        known = Averaged.made(source, one, recipe.seed, part(inner, 0, 2), map_batches)
+        found = refine_subtilts(
+            sources, known.result.halves, one, settings, part(inner, 1, 2), map_batches, steps, name
         )
-        found = refine_subtilts(sources, made.halves, one, settings, part(inner, 1, 2), map_batches, steps, name)
-        before = fsc_curve(*made.halves, recipe.pixel_ang, mask, recipe.seed)
-        results[name] = ByThemselves(source, found.average or made, before, found)
+        results[name] = ByThemselves(source, found.average or known.result, known.curve, found)
     report(1, 1, "Polished")
     return polished_by_themselves(species, results)
 
