@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.bench_match import FULL, describe, measure
+from benchmarks.bench_match import FULL, describe, measure, measure_fast
 
 
 def test_the_benchmark_measures_and_describes_everything():
@@ -12,6 +12,16 @@ def test_the_benchmark_measures_and_describes_everything():
     assert all(value > 0 for value in found.values())
     text = describe(*size, found)
     for word in ("orientations", "ceiling", "ratio", "recall"):
+        assert word in text
+
+
+def test_the_fast_search_alone_is_told_with_its_memory_and_what_it_found():
+    size = (96, 96, 40, 30.0)
+    found = measure_fast(*size)
+    assert found["recall"] == found["precision"] == 1.0
+    assert 0.1 < found["peak_gb"] < 4.0
+    text = describe(*size, found)
+    for word in ("wall", "memory", "ratio", "recall of 4 particles"):
         assert word in text
 
 

@@ -27,3 +27,12 @@ def turned(volume_zyx, rotation):
     grid_xyz = np.stack(np.meshgrid(*[np.arange(n) - n // 2] * 3, indexing="ij"))[::-1].reshape(3, -1)
     source = (rotation.T @ grid_xyz)[::-1] + n // 2
     return map_coordinates(volume_zyx, source, order=3).reshape(volume_zyx.shape)
+
+
+def sums_near(box_zyx, window_zyx):
+    """Sum of the products of box and window at every place where the box fits in."""
+    n = len(box_zyx)
+    sums = np.zeros((len(window_zyx) - n + 1,) * 3)
+    for z, y, x in np.ndindex(*sums.shape):
+        sums[z, y, x] = (box_zyx.astype(np.float64) * window_zyx[z : z + n, y : y + n, x : x + n]).sum()
+    return sums

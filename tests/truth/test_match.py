@@ -6,6 +6,7 @@ from scipy.spatial import cKDTree
 
 from napari_tomoflow.core.averaging.selection import diameter_ang_of
 from napari_tomoflow.core.errors import DataError, MissingError, ParamError
+from napari_tomoflow.core.model import CtfSeries, Optics, TiltSeries
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.simulation.molecules import proteasome
 from napari_tomoflow.core.stages.match import MatchParams, match
@@ -82,6 +83,46 @@ def test_as_many_false_ones_are_found_in_noise_as_are_expected(search):
     barrel = matched_scene.template(proteasome(), symmetry="D7")
     params = PARAMS.replace(search=search, false_positives=12.0)
     assert 4 <= len(match(tomogram, barrel, params=params)) <= 36
+
+
+def test_the_null_may_be_learned_from_a_part_of_a_large_tomogram(monkeypatch):
+    monkeypatch.setattr("napari_tomoflow.core.matching.scene.VOXELS_PER_BLOCK", 6000)
+    monkeypatch.setattr("napari_tomoflow.core.matching.fast._SAMPLED_PLACES", 400)
+    tomogram, _, _ = matched_scene.scene(noise=1.0, empty=True)
+    barrel = matched_scene.template(proteasome(), symmetry="D7")
+    picks = match(tomogram, barrel, params=PARAMS.replace(false_positives=12.0))
+    assert 0.2 < picks.quality["null"]["share"] < 0.9
+    assert 4 <= len(picks) <= 36
+
+
+def test_a_tomogram_too_small_to_measure_chance_is_matched_against_normal_noise(template):
+    tomogram, places, _ = matched_scene.scene(noise=0.3)
+    corner = tomogram.replace(volume=tomogram.volume[:, :26, :26])
+    picks = match(corner, template, params=PARAMS.replace(angular_step_deg=30.0))
+    assert picks.quality["null"]["peaks"] <= 10
+    assert any("normal noise" in sentence for sentence in picks.quality["warnings"])
+    between_centres = (np.array(corner.volume.shape) // 2 - np.array(tomogram.volume.shape) // 2) * tomogram.voxel_ang
+    assert len(picks) == 1
+    assert np.linalg.norm(picks.centers_ang_zyx[0] + between_centres - places[0]) < 20.0
+
+
+def test_what_was_said_against_the_ctf_is_said_of_the_picks(template):
+    tomogram, _, _ = matched_scene.scene(noise=1.0, empty=True)
+    tilt_deg = np.linspace(-60, 60, 21)
+    optics = Optics(300.0, 2.7, 0.07)
+    series = TiltSeries(
+        name="scene", images=np.zeros((21, 8, 8)), tilt_deg=tilt_deg, pixel_ang=20.0, axis_deg=0.0, optics=optics
+    )
+    said = "No tilt shows rings: this CTF is not to be trusted."
+    defocus_ang = np.full(21, 40000.0)
+    doubted = CtfSeries(
+        optics=optics, defocus_u_ang=defocus_ang, defocus_v_ang=defocus_ang, quality={"warnings": [said]}
+    )
+    coarse = PARAMS.replace(angular_step_deg=60.0)
+    picks = match(tomogram, template, series=series, ctf=doubted, params=coarse)
+    assert any(said in sentence for sentence in picks.quality["warnings"])
+    picks = match(tomogram, template, series=series, ctf=doubted, params=coarse.replace(use_ctf=False))
+    assert picks.quality["warnings"] == []
 
 
 def test_what_is_missing_or_wrong_is_said(template):

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.special import erfc
 
 from napari_tomoflow.core.errors import Cancelled, DataError, ParamError
 from napari_tomoflow.core.matching.course import compare_hands
@@ -196,9 +197,20 @@ def test_the_threshold_of_normal_noise_is_where_it_expects_so_many():
     assert null.threshold(0.1) > null.threshold(10.0)
 
 
-def test_too_few_peaks_tell_nothing():
-    with pytest.raises(DataError, match="too few to tell chance"):
-        Null.of_peaks(np.ones(5), 0.1)
+def test_peaks_of_a_part_stand_for_as_many_more_in_the_whole():
+    scores = 0.03 * np.sqrt(2 * np.log(5000 / np.arange(1, 2001)))
+    whole, half = Null.of_peaks(scores, 0.03), Null.of_peaks(scores, 0.03, share=0.5)
+    assert half.decay == whole.decay
+    assert half.expected_above(4.0) == pytest.approx(2 * whole.expected_above(4.0))
+    assert half.threshold(2.0) == pytest.approx(whole.threshold(1.0))
+
+
+def test_where_nothing_can_be_measured_as_many_are_expected_as_independent_trials_give():
+    null = Null.of_normal_noise(0.1, 1e6)
+    assert null.threshold(1.0) == pytest.approx(np.sqrt(2 * np.log(1e6)))
+    assert null.expected_above(null.threshold(7.0)) == pytest.approx(7.0)
+    # The tail of the normal distribution lies below.
+    assert 1e6 * 0.5 * erfc(5.0 / np.sqrt(2)) < null.expected_above(5.0)
 
 
 def test_the_angular_step_moves_the_rim_by_the_resolution():

@@ -144,3 +144,58 @@ def raise_maximum(best_zyx, number_zyx, values_zyx, number):
                 if value > best or (value == best and number < number_zyx[z, y, x]):
                     best_zyx[z, y, x] = value
                     number_zyx[z, y, x] = number
+
+
+@inner
+def raise_maxima(best, number, values, first):
+    """Keep the largest of many values for each voxel, and the number of the rotation it is from.
+
+    Parameters
+    ----------
+    best : float32[V]
+        Raised in place.
+    number : int32[V]
+        Set where `best` rises. Of equal values that of the earlier rotation stays.
+    values : float32[R, V]
+    first : int
+        Number of the first of these rotations.
+
+    Notes
+    -----
+    Not checked: shapes. NaN is passed over.
+    """
+    n_rotations, n_voxels = values.shape
+    for rotation in range(n_rotations):
+        for voxel in range(n_voxels):
+            higher = values[rotation, voxel] > best[voxel]
+            best[voxel] = values[rotation, voxel] if higher else best[voxel]
+            number[voxel] = np.int32(first + rotation) if higher else number[voxel]
+
+
+@inner
+def correlate_near(out, box_zyx, window_zyx):
+    """Sum the products of a box and a window around it, at all places where the box fits in.
+
+    Parameters
+    ----------
+    out : float32[w, w, w]
+        Overwritten.
+    box_zyx : float32[n, n, n]
+    window_zyx : float32[n + w - 1, n + w - 1, n + w - 1]
+
+    Notes
+    -----
+    For w up to 3 or so; beyond, a transform is cheaper. Not checked: shapes, C order. NaN spreads.
+    """
+    width, n = out.shape[0], box_zyx.shape[0]
+    for dz in range(width):
+        for dy in range(width):
+            for dx in range(width):
+                total = 0.0
+                for z in range(n):
+                    for y in range(n):
+                        row = np.float32(0.0)
+                        for x in range(n):
+                            row += box_zyx[z, y, x] * window_zyx[z + dz, y + dy, x + dx]
+                        total += row
+                out[dz, dy, dx] = total

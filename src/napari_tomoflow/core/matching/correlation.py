@@ -31,7 +31,7 @@ from napari_tomoflow.core.report import Report
 Image = NDArray[np.float32]
 Stencil = Callable[[NDArray[np.float64]], Image]
 
-_VOXELS_PER_BLOCK = 16e6
+VOXELS_PER_BLOCK = 16e6
 """A transform of a block takes a tenth of a second, and a thread's buffers 200 MB."""
 
 _ELEMENTS_AT_A_TIME = 100_000
@@ -78,7 +78,7 @@ class LocalCorrelation:
         Upper limit, stencils' margin not counted.
     """
 
-    def __init__(self, volume_zyx: Image, ball_zyx: Image, voxels_per_block: float = _VOXELS_PER_BLOCK) -> None:
+    def __init__(self, volume_zyx: Image, ball_zyx: Image, voxels_per_block: float = VOXELS_PER_BLOCK) -> None:
         self.shape_zyx = volume_zyx.shape
         self._size = len(ball_zyx)
         self._of_thread = threading.local()
@@ -102,6 +102,11 @@ class LocalCorrelation:
     def n_blocks(self) -> int:
         """Transforms per rotation."""
         return len(self._blocks)
+
+    @property
+    def blocks(self) -> list[tuple[slice, ...]]:
+        """Where the voxels of each block lie."""
+        return [block.inside for block in self._blocks]
 
     def best(
         self, stencil: Stencil, rotations: NDArray[np.float64], report: Report, doing: str = "Matching"
@@ -134,12 +139,18 @@ class LocalCorrelation:
 
     def single(self, box_zyx: Image) -> Image:
         """Correlate with one stencil: LCC as float32[nz, ny, nx]."""
-        lines_rft = self._stencil_lines(box_zyx)
         sums = np.empty(self.shape_zyx, np.float32)
-        for block in self._blocks:
-            for planes, values in self._correlate(block, lines_rft):
-                sums[block.inside][planes] = values
+        for number, block in enumerate(self._blocks):
+            sums[block.inside] = self.sums(number, box_zyx)
         return self._normalised(sums)
+
+    def sums(self, block: int, box_zyx: Image) -> Image:
+        """Sum the products of a stencil and the voxels under it in one block, not divided by the local spread."""
+        nz, ny, nx = (side.stop - side.start for side in self._blocks[block].inside)
+        result = np.empty((nz, ny, nx), np.float32)
+        for planes, values in self._correlate(self._blocks[block], self._stencil_lines(box_zyx)):
+            result[planes] = values
+        return result
 
     def _normalised(self, sums_zyx: Image) -> Image:
         """Divide in place by the local spread, which leaves 0 where there is none."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_tomoflow.core.matching.exclusion import widened
-from napari_tomoflow.core.matching.null import Null
+from napari_tomoflow.core.matching.null import FEWEST_PEAKS, Null
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.matching.refine import Refined, refine
 from napari_tomoflow.core.matching.scene import Scene
@@ -38,15 +38,17 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     )
     hits = scene.search(scene.template, part(report, 0, steps), "Matching the template")
     sd = sd_of_correlation(scene, null_template)
-    elsewhere = scene.search.avoiding(around_certain(scene, hits, sd))
+    sample, share = scene.search.sampled()
+    elsewhere = sample.avoiding(around_certain(scene, hits, sd))
     null_hits = elsewhere(null_template, part(report, 1, steps), "Matching what shows nothing")
-    null, null_away = measure_null(scene, hits, null_hits, sd)
+    null, null_away = measure_null(scene, hits, null_hits, sd, share)
     threshold = null.threshold(params.false_positives)
     believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]
     refined = refine(scene.level, scene.template, believed, scene.step_deg, part(report, 2, steps))
     quality = {
         **scene.quality,
-        "null": {"kind": params.null, "sd_lcc": null.sd, "decay": null.decay},
+        "null": {"kind": params.null, "sd_lcc": null.sd, "decay": null.decay, "peaks": len(null_away), "share": share},
+        "warnings": _warnings(tomogram.name, null_away),
         "threshold_z": threshold,
         "expected_false_positives": params.false_positives,
         "scores": _histograms(null.z(hits.scores), null.z(null_away.scores)),
@@ -71,8 +73,7 @@ def around_certain(scene: Scene, hits: Hits, sd: float) -> NDArray[np.bool_]:
 
     Nothing is marked where that would leave less than half of the places to the null.
     """
-    trials = float(scene.allowed_zyx.sum()) * float(scene.quality["orientations"])
-    certain = hits.places_zyx[np.flatnonzero(np.square(hits.scores / sd) / 2 > np.log(trials))]
+    certain = hits.places_zyx[np.flatnonzero(np.square(hits.scores / sd) / 2 > np.log(scene.trials))]
     marks = np.zeros(scene.allowed_zyx.shape, np.bool_)
     marks[tuple(certain.T)] = True
     marks = widened(marks, scene.distance_vox)
@@ -80,11 +81,21 @@ def around_certain(scene: Scene, hits: Hits, sd: float) -> NDArray[np.bool_]:
     return np.zeros_like(marks) if crowded else marks
 
 
-def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float) -> tuple[Null, Hits]:
+def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float, share: float = 1.0) -> tuple[Null, Hits]:
     """Fit the scores of a template that shows nothing, away from what the real one finds.
 
     Where a particle lies, any template of its size scores higher than in ice. Peaks of the null there would count as
-    chance, so they are left out: those near hits that a first fit believes, where enough others remain.
+    chance, so they are left out: those near hits that a first fit believes, where enough others remain. Where there
+    are too few to fit anything, normal noise is assumed.
+
+    Parameters
+    ----------
+    scene : Scene
+    hits, null_hits : Hits
+    sd : float
+        Of the null's correlation coefficients.
+    share : float
+        Of the tomogram in which the null was looked for.
 
     Returns
     -------
@@ -92,15 +103,17 @@ def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float) -> tuple[
     Hits
         The peaks of the null that were used.
     """
-    first = Null.of_peaks(null_hits.scores, sd)
+    if len(null_hits) <= FEWEST_PEAKS:
+        return Null.of_normal_noise(sd, scene.trials), null_hits
+    first = Null.of_peaks(null_hits.scores, sd, share)
     believed = hits.places_zyx[: int(np.sum(first.z(hits.scores) >= first.threshold(1.0)))]
     if not len(believed):
         return first, null_hits
     apart_vox, _ = cKDTree(believed).query(null_hits.places_zyx)
     away = null_hits[np.flatnonzero(apart_vox > scene.distance_vox)]
-    if len(away) < len(null_hits) / 2:
+    if len(away) <= max(FEWEST_PEAKS, len(null_hits) / 2):
         return first, null_hits
-    return Null.of_peaks(away.scores, sd), away
+    return Null.of_peaks(away.scores, sd, share), away
 
 
 def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -> dict[str, Any]:
@@ -170,6 +183,16 @@ def _particles(
         },
         quality=quality,
     )
+
+
+def _warnings(name: str, null_hits: Hits) -> list[str]:
+    """Say what a person should know of the threshold."""
+    if len(null_hits) > FEWEST_PEAKS:
+        return []
+    return [
+        f"{name}: the template that shows nothing has only {len(null_hits)} peaks in so small a tomogram; the "
+        "threshold is that of normal noise, which structured background exceeds more often than it says."
+    ]
 
 
 def _histograms(z: Floats, null_z: Floats) -> dict[str, Any]:

@@ -7,6 +7,7 @@ full grid. Those that fall behind are dropped after every step: a fixed share of
 the peaks and so known by its median and spread, and all the particles on top, however many they are.
 """
 
+import math
 import threading
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tomoflow.core.matching.components import Components, ComponentSearch
 from napari_tomoflow.core.matching.level import Level
 from napari_tomoflow.core.matching.peaks import highest_peaks
 from napari_tomoflow.core.matching.search import ExhaustiveSearch, Hits
@@ -29,11 +31,11 @@ from napari_tomoflow.core.report import Report, part
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+VOXELS_PER_BLOCK = 8e5
+"""Of the coarse search: less than a gigabyte holds the correlations of a block with all components."""
+
 _VOXELS = (8, 5)
 """So many voxels of the tomogram are as wide as so many of the coarse one."""
-
-_ANGLES = 2.0
-"""How much further apart coarse orientations are."""
 
 _FOLLOWED_SD = (0.4, 1.2)
 """How far above the median, in robust standard deviations, a peak must be after its first exact score, and after its
@@ -42,23 +44,22 @@ first step uphill: a third and a ninth of the noise is."""
 _FEWEST_FOLLOWED = 200
 """Peaks that go all the way at least: enough to fit the null's tail."""
 
-_STEPS_UPHILL = 5
-_NEIGHBOURS = 1.1
-"""In steps of the full grid: the half dozen rotations around one."""
+_STEPS_UPHILL = 4
+_NEIGHBOURS = (1.5, 1.1)
+"""In steps of the full grid: the two dozen rotations around one are tried first, then the half dozen around those. The
+coarse search is not much further off, but in between the score of a particle may sink below that of noise."""
 
 _REACHES_VOX = (2, 1)
 """A coarse peak is a coarse voxel off at most; afterwards the peak moves by little."""
 
 _APART_COARSE_VOX = 2.0
 
-_SECONDS_PER_SCORE = 25e-9
-_SECONDS_PER_VOXEL = 8e-9
-"""Of one core: for each voxel of a stencil scored exactly, and for each voxel and rotation of the coarse search."""
-
-_SCORES_PER_PEAK = 5.0
-_RESCORING_SHARE = 0.5
 _PEAK_LIMITS = (600, 20_000)
-"""How many coarse peaks are scored: so many that it costs half as much as the coarse search."""
+"""How many coarse peaks are scored: as many as particles would fit in, within these limits."""
+
+
+_SAMPLED_PLACES = 2500
+"""Particles that would fit into what is searched for the null: their scores have a tail of a hundred."""
 
 
 def coarsened(volume_zyx: Image) -> Image:
@@ -86,6 +87,8 @@ class FastSearch:
         The tomogram at coarse sampling.
     step_deg : float
         Between orientations of the full search.
+    coarse_deg : float
+        Between those of the coarse search.
     symmetry : str
         Of the template.
     """
@@ -93,6 +96,7 @@ class FastSearch:
     full: ExhaustiveSearch
     coarse: Level
     step_deg: float
+    coarse_deg: float
     symmetry: str
 
     def __call__(self, template: Template, report: Report, doing: str) -> Hits:
@@ -109,25 +113,37 @@ class FastSearch:
         """Return the same search that finds nothing in some places."""
         return replace(self, full=self.full.avoiding(marks_zyx))
 
+    def sampled(self) -> tuple[Self, float]:
+        """Return the same search of some blocks, spread over the tomogram, and their share of it."""
+        blocks, allowed = self.coarse.correlation.blocks, self.full.allowed_zyx
+        share = _SAMPLED_PLACES / self._places
+        if share >= 1.0:
+            return self, 1.0
+        chosen = np.zeros(self.coarse.correlation.shape_zyx, np.bool_)
+        for block in np.random.default_rng(0).permutation(len(blocks))[: math.ceil(share * len(blocks))]:
+            chosen[blocks[block]] = True
+        nodes = _nearest(allowed.shape, chosen.shape, _VOXELS[1] / _VOXELS[0])
+        sample = self.avoiding(~chosen[np.ix_(*nodes)])
+        return sample, float(sample.full.allowed_zyx.sum() / allowed.sum())
+
+    @property
+    def _places(self) -> float:
+        """Particles that would fit in."""
+        return float(self.full.allowed_zyx.sum() / self.full.distance_vox**3)
+
     def _coarse_peaks(self, template: Template, report: Report, doing: str) -> Hits:
         """Search coarsely: peaks in voxels of the tomogram."""
-        rotations = rotation_grid(_ANGLES * self.step_deg, self.symmetry)
-        best = self.coarse.correlation.best(self.coarse.stencils(template), rotations, report, doing)
-        nodes = [
-            _in_full(np.arange(n), n, m) for n, m in zip(best.score_zyx.shape, self.full.allowed_zyx.shape, strict=True)
-        ]
+        few, many = (rotation_grid(step_deg, self.symmetry) for step_deg in (2 * self.coarse_deg, self.coarse_deg))
+        correlation = self.coarse.correlation
+        nodes = _nearest(correlation.shape_zyx, self.full.allowed_zyx.shape, _VOXELS[0] / _VOXELS[1])
         allowed = self.full.allowed_zyx[np.ix_(*nodes)]
-        count = self._count(len(rotations), best.score_zyx.size)
+        search = ComponentSearch(correlation, Components(self.coarse.stencils(template), many), few, many)
+        best = search.best(allowed, report, doing)
+        count = int(np.clip(self._places, *_PEAK_LIMITS))
         places = highest_peaks(best.score_zyx, allowed, _APART_COARSE_VOX, count)
         at = tuple(places.T)
         in_full = np.stack([node[place] for node, place in zip(nodes, at, strict=True)], axis=1)
-        return Hits(in_full, rotations[best.number_zyx[at]], best.score_zyx[at].astype(np.float64))
-
-    def _count(self, n_rotations: int, n_voxels: int) -> int:
-        """Choose how many coarse peaks are worth scoring exactly."""
-        coarse_s = _SECONDS_PER_VOXEL * n_rotations * n_voxels
-        peak_s = _SCORES_PER_PEAK * _SECONDS_PER_SCORE * self.full.level.ball_zyx.size
-        return int(np.clip(_RESCORING_SHARE * coarse_s / peak_s, *_PEAK_LIMITS))
+        return Hits(in_full, search.rotations[best.number_zyx[at]], best.score_zyx[at].astype(np.float64))
 
     def _apart(self, hits: Hits) -> Hits:
         """Sort hits and keep those no better one is near to."""
@@ -170,7 +186,7 @@ class _Climb:
     def _step_of(self, peak: int) -> None:
         search, tried = self._search, self._tried[peak]
         at = int(self._numbers[peak])
-        around = self._neighbours(at) if tried else np.array([at])
+        around = self._neighbours(at, len(tried)) if tried else np.array([at])
         new = np.array([number for number in around.tolist() if number not in tried], np.int64)
         reach = _REACHES_VOX[min(len(tried), 1)]
         tried.update(new.tolist())
@@ -185,9 +201,9 @@ class _Climb:
         else:
             self._moving[peak] = False
 
-    def _neighbours(self, number: int) -> NDArray[np.int64]:
+    def _neighbours(self, number: int, n_tried: int) -> NDArray[np.int64]:
         search = self._search
-        reach_deg = _NEIGHBOURS * search.step_deg
+        reach_deg = _NEIGHBOURS[min(n_tried - 1, 1)] * search.step_deg
         return within_reach(search.full.rotations, search.full.rotations[number], reach_deg, search.symmetry)
 
     def drop(self, limit_sd: float) -> None:
@@ -211,7 +227,10 @@ class _Climb:
         self._moving = self._moving[kept]
 
 
-def _in_full(index: NDArray[np.int64], n_coarse: int, n_full: int) -> NDArray[np.int64]:
-    """Return the voxels nearest to coarse ones along an axis; n // 2 is the centre of either."""
-    offset = (index - n_coarse // 2) * _VOXELS[0] / _VOXELS[1]
-    return np.asarray(np.clip(np.rint(offset).astype(np.int64) + n_full // 2, 0, n_full - 1))
+def _nearest(shape: tuple[int, ...], other_shape: tuple[int, ...], other_per_voxel: float) -> list[NDArray[np.int64]]:
+    """Return, along each axis, the voxels of another sampling nearest to those of one; n // 2 is the centre of both."""
+    nearest = []
+    for n, n_other in zip(shape, other_shape, strict=True):
+        offset = np.rint((np.arange(n) - n // 2) * other_per_voxel).astype(np.int64)
+        nearest.append(np.clip(offset + n_other // 2, 0, n_other - 1))
+    return nearest

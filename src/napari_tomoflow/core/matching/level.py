@@ -6,7 +6,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.matching.correlation import LocalCorrelation
+from napari_tomoflow.core.matching.correlation import VOXELS_PER_BLOCK, LocalCorrelation
 from napari_tomoflow.core.matching.cutouts import Cutouts
 from napari_tomoflow.core.matching.preparation import filtered, transfer_of, whitening_filter
 from napari_tomoflow.core.matching.stencils import Stencils
@@ -50,6 +50,7 @@ class Level:
         resolution_ang: float,
         whiten: bool,
         sampling: Transfer,
+        voxels_per_block: float = VOXELS_PER_BLOCK,
     ) -> Self:
         """Filter a volume and measure its local spread.
 
@@ -63,13 +64,15 @@ class Level:
         resolution_ang : float
         whiten : bool
         sampling : Transfer
+        voxels_per_block : float
+            Of the correlation.
         """
         size = box_size(diameter_ang, voxel_ang)
         cutoff = voxel_ang / resolution_ang
         whitening = whitening_filter(volume_zyx) if whiten else None
         ball_zyx = ball(size, mask_radius_ang(diameter_ang, voxel_ang) / voxel_ang)
         volume_zyx = filtered(volume_zyx, whitening, cutoff)
-        correlation = LocalCorrelation(volume_zyx, ball_zyx)
+        correlation = LocalCorrelation(volume_zyx, ball_zyx, voxels_per_block)
         return cls(
             voxel_ang=voxel_ang,
             correlation=correlation,

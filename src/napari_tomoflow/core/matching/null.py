@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_tomoflow.core.errors import DataError
-
 Floats = NDArray[np.float64]
 
-_FEWEST_PEAKS = 10
+FEWEST_PEAKS = 10
+"""With no more the tail of a null cannot be fitted."""
+
 _TAIL_PEAKS = 100
 
 
@@ -35,35 +35,47 @@ class Null:
         u₀, in z² / 2.
     decay : float
         b: 1 for normal noise.
-    beyond : int
-        K.
+    beyond : float
+        K, in the whole tomogram.
     """
 
     sd: float
     level: float
     decay: float
-    beyond: int
+    beyond: float
 
     @classmethod
-    def of_peaks(cls, scores: Floats, sd: float) -> "Null":
+    def of_peaks(cls, scores: Floats, sd: float, share: float = 1.0) -> "Null":
         """Fit the tail of the peaks.
 
         Parameters
         ----------
         scores : float64[P]
-            Correlation coefficients of the null's peaks, at least 10.
+            Correlation coefficients of the null's peaks, more than `FEWEST_PEAKS`.
         sd : float
+        share : float
+            Of the tomogram they were looked for in.
         """
-        if len(scores) <= _FEWEST_PEAKS:
-            raise DataError(
-                f"The null template has only {len(scores)} peaks, too few to tell chance from a match; "
-                "search a larger part of the tomogram, or lower min_distance_nm."
-            )
         half_squares = np.sort(np.square(np.maximum(scores / sd, 0.0)) / 2)[::-1]
         beyond = min(_TAIL_PEAKS, len(half_squares) - 1)
         level = half_squares[beyond]
         excess = float(np.sum(half_squares[:beyond] - level))
-        return cls(sd, float(level), beyond / max(excess, 1e-9), beyond)
+        return cls(sd, float(level), beyond / max(excess, 1e-9), beyond / share)
+
+    @classmethod
+    def of_normal_noise(cls, sd: float, trials: float) -> "Null":
+        """Assume normal noise, where a tomogram is too small to measure it.
+
+        Voxels and orientations count as if each were independent of its neighbours, so fewer false ones are found
+        than are expected.
+
+        Parameters
+        ----------
+        sd : float
+        trials : float
+            Voxels times orientations.
+        """
+        return cls(sd, float(np.log(trials)), 1.0, 1.0)
 
     def z(self, scores: Floats) -> Floats:
         """Return correlation coefficients in standard deviations."""

@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 _ROUNDS = 2
 """Each halves the angular step: to a quarter of the search's, a few degrees, where noise sets the limit."""
 
-_REACH_VOX = 2
+_REACH_VOX = 1
+"""A peak moves by little when its template is turned by a few degrees."""
 
 _TOP_HAT_RADIUS_ANG = 0.15
 """In diameters: wider than the peak of a particle, which is as wide as its finest details."""
@@ -62,7 +63,7 @@ def refine(level: Level, template: Template, hits: Hits, step_deg: float, report
     rotations, scores, stand_out = hits.rotations.copy(), hits.scores.copy(), np.zeros(len(hits))
     stencil = level.stencils(template)
     radius = max(1.0, _TOP_HAT_RADIUS_ANG * template.diameter_ang / level.voxel_ang)
-    reach = int(np.ceil(2 * radius)) + _REACH_VOX
+    reach = int(np.ceil(2 * radius)) + 2 * _REACH_VOX
 
     def one_hit(number: int, stop: threading.Event) -> None:
         place, rotation = hits.places_zyx[number], hits.rotations[number]

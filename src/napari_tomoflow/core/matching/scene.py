@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError, ParamError
 from napari_tomoflow.core.matching.exclusion import gold_in, inside_slab, widened
-from napari_tomoflow.core.matching.fast import FastSearch, coarse_voxel_ang, coarsened
+from napari_tomoflow.core.matching.fast import VOXELS_PER_BLOCK, FastSearch, coarse_voxel_ang, coarsened
 from napari_tomoflow.core.matching.level import Level, Transfer
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.matching.preparation import clipped, dense_bright
@@ -24,6 +24,9 @@ _FINEST_VOX = 2.2
 """The low-pass has ended before Nyquist from here on."""
 
 _STEP_LIMITS_DEG = (2.0, 30.0)
+_COARSE_STEP = 1.2
+"""Of the turn up to which the details of the coarse search are alike."""
+
 USUAL_DISTANCE = 0.6
 """In diameters: nearer to each other two particles of the usual shapes do not lie."""
 
@@ -62,6 +65,11 @@ class Scene:
     search: Search
     quality: dict[str, Any]
 
+    @property
+    def trials(self) -> float:
+        """Voxels searched times orientations."""
+        return float(self.allowed_zyx.sum()) * float(self.quality["orientations"])
+
     @classmethod
     def of(cls, tomogram: Tomogram, density: DensityMap, sampling: Transfer, params: MatchParams) -> Self:
         """Choose what the parameters leave open, filter the tomogram, and find what is to be left out."""
@@ -81,8 +89,11 @@ class Scene:
         if params.search == "fast":
             wide_ang = coarse_voxel_ang(voxel_ang)
             details_ang = max(_FINEST_VOX * wide_ang, resolution_ang)
-            coarse = Level.of(coarsened(volume), wide_ang, diameter_ang, details_ang, params.whiten, sampling)
-            search = FastSearch(whole, coarse, step_deg, template.symmetry)
+            coarse = Level.of(
+                coarsened(volume), wide_ang, diameter_ang, details_ang, params.whiten, sampling, VOXELS_PER_BLOCK
+            )
+            coarse_deg = max(step_deg, _COARSE_STEP * crowther_step_deg(details_ang, diameter_ang))
+            search = FastSearch(whole, coarse, step_deg, coarse_deg, template.symmetry)
         quality = {
             "search": params.search,
             "diameter_nm": diameter_ang / 10,

@@ -93,7 +93,16 @@ def match(
             for number, rival in enumerate(rivals, start=1)
         ]
         found = without_rivals(found, searched, scene.template.diameter_ang)
-    return found.replace(quality={**found.quality, **known})
+    warnings = [*found.quality["warnings"], *_doubts(ctf if params.use_ctf else None)]
+    return found.replace(quality={**found.quality, **known, "warnings": warnings})
+
+
+def _doubts(ctf: CtfSeries | None) -> list[str]:
+    """Hand on what was said against the CTF: a wrong one weakens the template, or turns the sign of its details."""
+    said = [] if ctf is None else ctf.quality.get("warnings", ())
+    return [
+        f"The template was given a CTF that came with a warning; without use_ctf it has none. {one}" for one in said
+    ]
 
 
 def _sampling(
