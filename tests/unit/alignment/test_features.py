@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from napari_tomoflow.core.alignment.expected import difference_ang
 from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.prepare import prepare
-from napari_tomoflow.core.alignment.selection import select_features
-from napari_tomoflow.core.alignment.sighting import measure_patches, sight, whitened
+from napari_tomoflow.core.alignment.selection import Selection, select_places
+from napari_tomoflow.core.alignment.sighting import correlate_patches, find_tops, sight, whitened
 from napari_tomoflow.core.errors import Cancelled
 from napari_tomoflow.core.model import Alignment
 from napari_tomoflow.core.ops.correlation import band_pass
@@ -55,7 +55,7 @@ def test_a_displaced_patch_is_measured_to_a_small_part_of_a_pixel():
     pixels = np.arange(40) - 20.0
     there = np.exp(-((pixels[:, None] - 1.3) ** 2 + (pixels + 2.4) ** 2) / 18.0)
     here = np.exp(-(pixels[:, None] ** 2 + pixels**2) / 18.0)
-    steps_px, height = measure_patches(*(one.astype(np.float32)[None, None] for one in (there, here)), 4)
+    steps_px, height = find_tops(*correlate_patches(*(one.astype(np.float32)[None, None] for one in (there, here)), 4))
     np.testing.assert_allclose(steps_px[0, 0], [1.3, -2.4], atol=0.05)
     assert height[0, 0] > 1.0
 
@@ -64,7 +64,7 @@ def test_a_best_place_at_the_edge_of_the_search_does_not_count():
     pixels = np.arange(40) - 20.0
     there = np.exp(-((pixels[:, None] - 9.0) ** 2 + pixels**2) / 18.0)
     here = np.exp(-(pixels[:, None] ** 2 + pixels**2) / 18.0)
-    _, height = measure_patches(*(one.astype(np.float32)[None, None] for one in (there, here)), 4)
+    _, height = find_tops(*correlate_patches(*(one.astype(np.float32)[None, None] for one in (there, here)), 4))
     assert height[0, 0] == 0.0
 
 
@@ -74,7 +74,7 @@ def test_the_tilt_that_is_displaced_is_the_one_that_is_measured_so(scene, stack)
     shifts = np.array(used.shift_ang_yx)
     shifts[6] -= [12.0, -22.0]
     displaced = used.replace(shift_ang_yx=shifts)
-    found = sight(whitened(stack, 30.0), displaced, points[:30], 12, 5, silent)
+    found = sight(whitened(stack, 30.0), displaced, points[:30], np.arange(30), 12, 5, silent)
     good = found.height > 3.0
     steps = found.position_ang_yx - displaced.project(points[:30])[0].transpose(1, 0, 2)
     np.testing.assert_allclose(np.median(steps[good[:, 6], 6], axis=0), [12.0, -22.0], atol=3.0)
@@ -85,7 +85,8 @@ def test_the_tilt_that_is_displaced_is_the_one_that_is_measured_so(scene, stack)
 def test_chosen_features_are_dense_places_and_lie_apart(scene, stack):
     points, truth, _ = scene
     coarse = whitened(stack.binned(2), 12.0)
-    chosen = select_features(coarse, truth, 600.0, 100.0, 25)
+    chosen, landmark = select_places(coarse, truth, 600.0, Selection(25, 100.0 / FIELD_ANG))
+    assert landmark.tolist() == list(range(25))
     distance = np.linalg.norm(chosen[:, None] - points, axis=2).min(axis=1)
     assert len(chosen) == 25
     assert (distance < 60.0).mean() > 0.9

@@ -1,86 +1,28 @@
-"""Align by features of the specimen itself: dense places, each reconstructed from the other tilts and found again.
+"""Align by features of the specimen itself: dense places, each found by itself."""
 
-Features are measured and the geometry is solved for in turns, each round looking less far than the one before.
-"""
-
-from dataclasses import replace
-from typing import NamedTuple
-
-import numpy as np
-from numpy.polynomial import legendre
-from numpy.typing import NDArray
-
-from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
-from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, BundleModel, Observations
-from napari_tomoflow.core.alignment.prepare import WorkStack, prepare
-from napari_tomoflow.core.alignment.selection import select_features
-from napari_tomoflow.core.alignment.sighting import Sightings, sight, whitened
-from napari_tomoflow.core.alignment.tracked import Tracked, completed, tracked
-from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.alignment.balls import Recipe, Round, align_with_balls
+from napari_tomoflow.core.alignment.prepare import WorkStack
+from napari_tomoflow.core.alignment.selection import Selection
+from napari_tomoflow.core.alignment.tracked import Tracked
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.tilt_series import TiltSeries
-from napari_tomoflow.core.report import Report, part
+from napari_tomoflow.core.report import Report
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-_RADIUS_PX = 16
-"""Of the ball around a feature: a large molecule or a piece of a membrane fits in, its neighbours do not."""
-
-_HIGHPASS_PX = 30.0
-_MOST = 100
-_APART_OF_FIELD = 0.05
-
-_SELECTION_BINNING = 4
-_SELECTION_HIGHPASS_PX = 12.0
-
-_DEPTH_OF_FIELD = 0.6
-_DEPTH_OF_THICKNESS = 2.0
-"""Depth searched: of the field, or of the thickness of the specimen where it is known and thin."""
-
-_LEAST_HEIGHT = 1.5
-"""A sighting counts when its peak stands out of the noise by this factor; false ones are weighed down later."""
-
-_LEAST_SHARE = 0.4
-"""A feature is believed when it counts in this share of the tilts that show it."""
-
-_LEAST_TILTS = 8
-_LEAST_FEATURES = 6
-
-_OVERSHOOT = 1.0
-"""Balls put together with a wrong geometry agree with it and hide about half of an error that many tilts share."""
-
-_DRIFT_DEGREE = 4
-"""Polynomials over the tilt angle up to this degree are the part of the shifts that tilts share."""
-
-_DECIMALS = 5
-"""Of degrees and Å that features are predicted with."""
-
-
-class _Round(NamedTuple):
-    """How far around their predictions features are looked for, whether they are chosen anew, and if steps grow."""
-
-    reach_px: int
-    anew: bool
-    overshoot: bool
-
-
-class _Solved(NamedTuple):
-    """What was seen last and what follows from it, with the geometry it was seen with."""
-
-    observations: Observations
-    bundle: Bundle
-    before: Alignment
-    halves: tuple[Alignment, Alignment] | None
-
-
-_ROUNDS = (
-    _Round(5, anew=True, overshoot=True),
-    _Round(3, anew=False, overshoot=True),
-    _Round(3, anew=True, overshoot=True),
-    _Round(2, anew=False, overshoot=False),
+_FEATURES = Recipe(
+    kind="feature",
+    # A large molecule or a piece of a membrane fits in, its neighbours do not.
+    radius_px=16,
+    selection=Selection(most=100, apart_of_field=0.05),
+    least_height=1.5,
+    sure_height=1.5,
+    # A start wrong by two pixels and two degrees is right to a fraction of a pixel after two; the rest polishes.
+    rounds=(
+        Round(5, anew=True, overshoot=True),
+        Round(3, anew=False, overshoot=True),
+        Round(3, anew=True, overshoot=True),
+        Round(2, anew=False, overshoot=False),
+    ),
 )
-"""A start wrong by two pixels and two degrees is right to a fraction of a pixel after two; the rest polishes."""
 
 
 def align_with_features(
@@ -119,109 +61,4 @@ def align_with_features(
     ----------
     .. [1] Chen, M. et al., Nature Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8.
     """
-    if stack is None:
-        stack, _ = prepare(series, part(report, 0, 2))
-    stack = stack.chosen(start.kept[stack.tilts])
-    depth_ang = _DEPTH_OF_FIELD * stack.field_ang
-    if thickness_ang:
-        depth_ang = min(depth_ang, _DEPTH_OF_THICKNESS * thickness_ang)
-    try:
-        solved = _refine(stack, start, depth_ang, part(report, 1, 2))
-    except DataError:
-        # The features do not determine the geometry; the start stands.
-        solved = None
-    report(1, 1, "Features followed")
-    if solved is None:
-        return None
-    found = tracked("feature", solved.observations, solved.bundle, start, 2.0 * _RADIUS_PX * stack.pixel_ang)
-    return replace(found, before=solved.before, halves=solved.halves)
-
-
-def _refine(stack: WorkStack, start: Alignment, depth_ang: float, report: Report) -> _Solved | None:
-    """Measure and solve in turns; None where there are too few features."""
-    coarse = whitened(stack.binned(_SELECTION_BINNING), _SELECTION_HIGHPASS_PX)
-    images = whitened(stack, _HIGHPASS_PX)
-    alignment = before = start
-    points = np.zeros((0, 3))
-    for index, one in enumerate(_ROUNDS):
-        share = part(report, index, len(_ROUNDS) + 1)
-        before, used = alignment, _of_tilts(alignment, stack.tilts)
-        if one.anew:
-            share(0, 1, "Choosing features")
-            points = select_features(coarse, used, depth_ang, _APART_OF_FIELD * stack.field_ang, _MOST)
-        found = sight(images, used, points.round(_DECIMALS), _RADIUS_PX, one.reach_px, part(share, 0, 2))
-        believed = _believed(found)
-        if len(believed) < _LEAST_FEATURES:
-            return None
-        observations = _observations(found, believed, stack.tilts)
-        # Only the axis is handed on, lest the tilt angles walk off round by round.
-        bundle = solve_bundle(observations, start.replace(axis_deg=alignment.axis_deg), report=part(share, 1, 2))
-        alignment = completed(bundle, start)
-        if one.overshoot:
-            alignment = _overshot(alignment, used, stack.tilts)
-        points = _moved(points, believed, bundle.points_ang_zyx)
-    last = part(report, len(_ROUNDS), len(_ROUNDS) + 1)
-    turned = start.replace(axis_deg=alignment.axis_deg)
-    model, bundle = choose_model(observations, turned, RIGID_LADDER, part(last, 0, 2))
-    return _Solved(observations, bundle, before, _halves(observations, turned, model, part(last, 1, 2)))
-
-
-def _halves(
-    observations: Observations, start: Alignment, model: BundleModel, report: Report
-) -> tuple[Alignment, Alignment] | None:
-    """Solve with every other feature, and with the rest; None where a half does not determine the geometry."""
-
-    def solved(rest: int) -> Alignment:
-        half = observations.point % 2 == rest
-        some = Observations(observations.tilt[half], observations.point[half], observations.position_ang_yx[half])
-        return completed(solve_bundle(some, start, model, part(report, rest, 2)), start)
-
-    try:
-        return solved(0), solved(1)
-    except DataError:
-        return None
-
-
-def _of_tilts(alignment: Alignment, tilts: Ints) -> Alignment:
-    """Keep the rigid geometry of some tilts, rounded so that the order of sums does not grow round by round."""
-    rigid = alignment.rigid_part(tilts)
-    return rigid.replace(
-        tilt_deg=rigid.tilt_deg.round(_DECIMALS),
-        axis_deg=rigid.axis_deg.round(_DECIMALS),
-        xtilt_deg=rigid.xtilt_deg.round(_DECIMALS),
-        shift_ang_yx=rigid.shift_ang_yx.round(_DECIMALS),
-    )
-
-
-def _believed(found: Sightings) -> Ints:
-    """Return which features were seen often enough."""
-    seen = (found.height > _LEAST_HEIGHT).sum(axis=1)
-    return np.flatnonzero((seen >= _LEAST_TILTS) & (seen >= _LEAST_SHARE * found.shown.sum(axis=1)))
-
-
-def _observations(found: Sightings, believed: Ints, tilts: Ints) -> Observations:
-    """List the sightings that count, the features counted anew."""
-    point, row = np.nonzero(found.height[believed] > _LEAST_HEIGHT)
-    return Observations(tilts[row], point, found.position_ang_yx[believed[point], row])
-
-
-def _moved(points: Floats, believed: Ints, solved: Floats) -> Floats:
-    """Move the features that were solved; the others get another chance where they are."""
-    moved = np.array(points)
-    known = np.isfinite(solved).all(axis=1)
-    moved[believed[: len(solved)][known]] = solved[known]
-    return moved
-
-
-def _overshot(alignment: Alignment, before: Alignment, tilts: Ints) -> Alignment:
-    """Go further the way the axis and the slow drift of the shifts went; what single tilts did is no bias."""
-    went_deg = float((alignment.axis_deg[tilts] - before.axis_deg).mean())
-    went_ang_yx = alignment.shift_ang_yx[tilts] - before.shift_ang_yx
-    # A motion of the whole specimen goes on by itself.
-    views = before.rotations[:, [1, 0]].reshape(-1, 3)
-    moved_xyz = np.linalg.lstsq(views, went_ang_yx.ravel())[0]
-    went_ang_yx -= (views @ moved_xyz).reshape(-1, 2)
-    slow = legendre.legvander(before.tilt_deg / np.abs(before.tilt_deg).max(), _DRIFT_DEGREE)
-    shifts_ang_yx = np.array(alignment.shift_ang_yx)
-    shifts_ang_yx[tilts] += _OVERSHOOT * slow @ np.linalg.lstsq(slow, went_ang_yx)[0]
-    return alignment.replace(axis_deg=alignment.axis_deg + _OVERSHOOT * went_deg, shift_ang_yx=shifts_ang_yx)
+    return align_with_balls(series, start, thickness_ang, _FEATURES, report, stack)

@@ -1,22 +1,21 @@
-"""Refine an alignment with landmarks: gold where there is enough of it, other landmarks where there is not.
+"""Refine an alignment with landmarks: gold where there is enough of it, then features, then patches.
 
 Every way of following landmarks starts from the alignment without them, and is believed only where the
-error expected over the volume of the specimen is smaller with them.
+error expected over the volume of the specimen is smaller with them. Few features are held against patches.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from napari_tomoflow.core.alignment.bending import bend
 from napari_tomoflow.core.alignment.course import Course
-from napari_tomoflow.core.alignment.expected import difference_ang, expected_error_ang, spreads_by_images
 from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
+from napari_tomoflow.core.alignment.patches import align_with_patches
 from napari_tomoflow.core.alignment.tracked import Tracked
+from napari_tomoflow.core.alignment.trial import Trial
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.landmarks import BELIEVED
@@ -25,25 +24,17 @@ from napari_tomoflow.core.report import Report, part
 
 _NOUNS = {"gold": "beads", "feature": "features", "patch": "patches"}
 
-_TOO_FEW = "not enough that can be followed"
-
 _BLIND_TO = {
     "images": "errors of the common axis and of the tilt angles, and drifts all tilts share",
     "gold": "motions of beads that go together, as the beam bends the specimen between them",
     "feature": "part of a drift that tilts share, because features are compared with what the other tilts show",
-    "patch": "errors of the tilt angles, and drifts all tilts share",
+    "patch": "part of a drift that tilts share, because patches are compared with what the other tilts show",
 }
 
 _FAILED_PX = 3.0
 _TIMES_EXPECTED = 2.0
 """An alignment further off than this is not to be trusted, and one may be off by so many times what is expected:
 of 35 series without gold that did not fail, the worst was off by 2.2 times that, the median by 1.2 times."""
-
-_THICKNESS_OF_FIELD = 0.3
-"""Thickness assumed where the specimen was not seen, as a fraction of the field."""
-
-_CONFIRMING = 3
-"""Fewer landmarks than this do not confirm where a tilt lies: chance finds one or two anywhere."""
 
 Follow = Callable[[Report], Tracked | None]
 
@@ -141,57 +132,26 @@ def refine_with_landmarks(
     DataError
         Landmarks of one kind were asked for and cannot be followed.
     """
-    field_ang_yx = tuple(n * series.pixel_ang for n in series.shape_yx)
-    thickness_ang = course.slab.thickness_ang if course.slab.seen else _THICKNESS_OF_FIELD * min(field_ang_yx)
-    size_ang_zyx = (thickness_ang, field_ang_yx[0], field_ang_yx[1])
-    without_ang = expected_error_ang(start, spreads_by_images(start, course.axis_error_deg), size_ang_zyx)
-    declined: dict[str, str] = {}
+    trial = Trial.of(series, start, course)
     ways = list(_ways(series, start, course, params))
-    for index, (kind, follow) in enumerate(ways):
-        found = follow(part(report, 2 * index, 2 * len(ways)))
-        if found is None:
-            declined[kind] = _TOO_FEW
-            continue
-        with_ang = _error_with(found, start, course.axis_error_deg, size_ang_zyx)
-        # Two alignments that differ by more than the error of one show the error of the other.
-        shown_ang = difference_ang(start, found.alignment, size_ang_zyx)
-        without_ang = max(without_ang, float(np.sqrt(max(shown_ang**2 - with_ang**2, 0.0))))
-        if with_ang < without_ang:
-            bending = "not asked for"
-            if params.local:
-                found, bending = bend(found, start, series, part(report, 2 * index + 1, 2 * len(ways)))
-            report(1, 1, "Landmarks followed")
-            return LandmarkChoice(
-                found.alignment, found, declined, with_ang, found.bundle.errors.mean_axis_deg, bending
-            )
-        declined[kind] = f"the error expected with them is {with_ang:.1f} Å, without them {without_ang:.1f} Å"
+    for index, (name, follow) in enumerate(ways):
+        trial.hear(name, follow(part(report, index, len(ways) + 1)))
+        if trial.has_enough:
+            break
+    best, declined = trial.verdict()
+    if best is not None:
+        found, bending = best.found, "not asked for"
+        if params.local:
+            found, bending = bend(found, start, series, part(report, len(ways), len(ways) + 1))
+        report(1, 1, "Landmarks followed")
+        axis_error_deg = found.bundle.errors.mean_axis_deg
+        return LandmarkChoice(found.alignment, found, declined, best.error_ang, axis_error_deg, bending)
     if params.landmarks not in ("auto", "none"):
-        reason = declined.get(params.landmarks, _TOO_FEW)
         raise DataError(
-            f"{series.name} cannot be aligned by {params.landmarks}: {reason}; set landmarks to auto to align without."
+            f"{series.name} cannot be aligned by {params.landmarks}: {declined[params.landmarks]}; "
+            "set landmarks to auto to align without."
         )
-    return LandmarkChoice(start, None, declined, without_ang, course.axis_error_deg)
-
-
-def _error_with(
-    found: Tracked, start: Alignment, axis_error_deg: float, size_ang_zyx: tuple[float, float, float]
-) -> float:
-    """Return the error expected of an alignment by landmarks, Å: what chance makes of it, and the way still to go.
-
-    One solution takes the errors of all observations for independent; those of one landmark in neighbouring
-    tilts are not, and show in how far two halves of the landmarks disagree. Half of that is the error of
-    the mean. A step that was hidden by half is followed by as much again. Tilts that hardly any landmark
-    was seen in hold to their neighbours by their images alone, as they did at the `start`.
-    """
-    seen = found.observations.tilt[found.bundle.weight >= BELIEVED]
-    confirmed = np.bincount(seen, minlength=start.n_tilts) >= _CONFIRMING
-    by_landmarks = np.where(confirmed[:, None, None], found.bundle.spreads, 0.0)
-    spreads = np.concatenate([by_landmarks, spreads_by_images(start, axis_error_deg, confirmed)], axis=2)
-    chance_ang = expected_error_ang(found.alignment, spreads, size_ang_zyx)
-    if found.halves is not None:
-        chance_ang = max(chance_ang, 0.5 * difference_ang(*found.halves, size_ang_zyx))
-    bias_ang = 0.0 if found.before is None else difference_ang(found.before, found.alignment, size_ang_zyx)
-    return float(np.hypot(chance_ang, bias_ang))
+    return LandmarkChoice(start, None, declined, trial.without_ang, course.axis_error_deg)
 
 
 def _ways(series: TiltSeries, start: Alignment, course: Course, params: AlignParams) -> Iterator[tuple[str, Follow]]:
@@ -202,3 +162,5 @@ def _ways(series: TiltSeries, start: Alignment, course: Course, params: AlignPar
         yield "gold", lambda report: align_with_gold(series, start, diameter_ang, thickness_ang, report)
     if params.landmarks in ("auto", "features"):
         yield "features", lambda report: align_with_features(series, start, thickness_ang, report, course.stack)
+    if params.landmarks in ("auto", "patches"):
+        yield "patches", lambda report: align_with_patches(series, start, thickness_ang, report, course.stack)

@@ -19,9 +19,10 @@ class AlignParams(Params):
     thickness_ang: float | None = param(
         None, unit="Å", low=1, high=1e6, help="Thickness of the specimen; left empty, 0.3 of the field, then measured."
     )
-    landmarks: Literal["auto", "gold", "features", "none"] = param(
+    landmarks: Literal["auto", "gold", "features", "patches", "none"] = param(
         "auto",
-        help="What holds the images together at last; auto takes gold where there is enough of it, else features.",
+        help="What holds the images together at last; auto takes gold where there is enough of it, else features, "
+        "and where these are few, features or patches, whichever expects less error.",
     )
     gold_diameter_nm: float | None = param(
         None, unit="nm", low=1, high=100, help="Diameter of the gold beads; left empty, found where there are any."

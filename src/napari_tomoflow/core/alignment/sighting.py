@@ -4,7 +4,7 @@ Every measurement starts from where an alignment predicts the point and reaches 
 nothing is followed from image to image and no error adds up along the series. The image measured never
 takes part in its own prediction.
 
-Legend: K tilts in use, P points, m side of a patch in pixels.
+Legend: K tilts in use, P points, L landmarks of one or more points each, m side of a patch in pixels.
 """
 
 from dataclasses import replace
@@ -24,6 +24,7 @@ from napari_tomoflow.core.report import Report, watched
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 _LOWPASS_PX = 4.0
 """Finest wavelength compared: beyond it a single tilt is all noise."""
@@ -34,20 +35,26 @@ _SPARE_PX = 4
 _AT_ONCE = 16
 """Points measured between two reports."""
 
+_SHOWN_SHARE = 0.6
+"""A tilt shows a landmark when it shows this share of its points."""
+
 
 class Sightings(NamedTuple):
-    """Where points were seen.
+    """Where landmarks were seen.
 
     Attributes
     ----------
-    position_ang_yx : float64[P, K, 2]
-        Å from the image centre.
-    height : float64[P, K]
-        Of the correlation peak over the noise; 0 where the tilt does not show the point, or the best
+    centre_ang_zyx : float64[L, 3]
+        Mean of the points of each.
+    position_ang_yx : float64[L, K, 2]
+        Of the centre, Å from the image centre.
+    height : float64[L, K]
+        Of the correlation peak over the noise; 0 where the tilt does not show the landmark, or the best
         place is at the very edge of what was searched.
-    shown : bool[P, K]
+    shown : bool[L, K]
     """
 
+    centre_ang_zyx: Floats
     position_ang_yx: Floats
     height: Floats
     shown: Flags
@@ -76,13 +83,16 @@ def sight(
     stack: WorkStack,
     alignment: Alignment,
     points_ang_zyx: Floats,
+    landmark: Ints,
     radius_px: int,
     reach_px: int,
     report: Report,
 ) -> Sightings:
-    """Look for points around where an alignment predicts them.
+    """Look for landmarks around where an alignment predicts them.
 
-    Each tilt is compared with a ball around the point, back-projected from all the other tilts.
+    Each tilt is compared with a ball around every point, back-projected from all the other tilts. The
+    correlations of the points of one landmark are added up: in any one tilt they are taken to be equally
+    far from their predictions.
 
     Parameters
     ----------
@@ -91,70 +101,97 @@ def sight(
     alignment : Alignment
         Of the K tilts.
     points_ang_zyx : float64[P, 3]
+    landmark : int64[P]
+        The one that each point belongs to.
     radius_px : int
-        Of the ball.
+        Of the balls.
     reach_px : int
-        How far from its prediction a point is looked for along each axis.
+        How far from its prediction a landmark is looked for along each axis.
     report
     """
     from napari_tomoflow.core.kernels.landmarks import cut_patches, predict_patches
 
+    count = np.bincount(landmark)
     expected_ang = alignment.project(points_ang_zyx)[0].transpose(1, 0, 2)
     centres_px = geometry.pixels_from_ang(expected_ang, stack.pixel_ang, stack.images.shape[1:])
-    shown = _inside(centres_px, stack.images.shape[1:], radius_px)
+    inside = _inside(centres_px, stack.images.shape[1:], radius_px)
     matrices = np.ascontiguousarray(alignment.rotations[:, [1, 0]])
-    side = next_fast_size(2 * (radius_px + reach_px) + _SPARE_PX)
-    steps_px, height = np.zeros((*shown.shape, 2)), np.zeros(shown.shape)
-    for first in watched(range(0, len(shown), _AT_ONCE), report, "Following features"):
+    side, window = next_fast_size(2 * (radius_px + reach_px) + _SPARE_PX), 2 * reach_px + 1
+    maps, variance = np.zeros((len(count), len(stack), window, window)), np.zeros((len(count), len(stack)))
+    for first in watched(range(0, len(inside), _AT_ONCE), report, "Following the specimen"):
         some = slice(first, first + _AT_ONCE)
-        patches = np.empty((*shown[some].shape, side, side), np.float32)
+        patches = np.empty((*inside[some].shape, side, side), np.float32)
         cut_patches(patches, stack.images, np.ascontiguousarray(centres_px[some]))
         predicted = np.zeros_like(patches)
-        predict_patches(predicted, patches, shown[some], matrices, radius_px)
-        steps_px[some], height[some] = measure_patches(patches, predicted, reach_px)
-    return Sightings(expected_ang + steps_px * stack.pixel_ang, np.where(shown, height, 0.0), shown)
+        predict_patches(predicted, patches, inside[some], matrices, radius_px)
+        its_maps, its_noise = correlate_patches(patches, predicted, reach_px)
+        np.add.at(maps, landmark[some], its_maps)
+        np.add.at(variance, landmark[some], its_noise**2)
+    steps_px, height = find_tops(maps, np.sqrt(variance))
+    belongs = np.arange(len(count))[:, None] == landmark
+    shown = belongs @ inside.astype(np.int64) >= _SHOWN_SHARE * count[:, None]
+    centre_ang_zyx = belongs @ points_ang_zyx / count[:, None]
+    position = alignment.project(centre_ang_zyx)[0].transpose(1, 0, 2) + steps_px * stack.pixel_ang
+    return Sightings(centre_ang_zyx, position, np.where(shown, height, 0.0), shown)
 
 
-def measure_patches(patches: Floats32, predicted: Floats32, reach_px: int) -> tuple[Floats, Floats]:
-    """Find how far each patch lies from its prediction.
+def correlate_patches(patches: Floats32, predicted: Floats32, reach_px: int) -> tuple[Floats32, Floats]:
+    """Correlate each patch with its prediction.
 
     Parameters
     ----------
     patches, predicted : float32[P, K, m, m]
-        Of whitened images.
+        Of whitened images; an empty prediction correlates with nothing.
     reach_px : int
         How far a step may go along each axis.
 
     Returns
     -------
-    steps_px : float64[P, K, 2]
-        (y, x), by parabolas through the highest place of the correlation.
-    height : float64[P, K]
-        Of the correlation over its noise; 0 where it is highest at the edge, or nothing is predicted.
+    maps : float32[P, K, 2 reach + 1, 2 reach + 1]
+        No step in the middle.
+    noise : float64[P, K]
+        Standard deviation of the map of a patch that is all noise.
     """
     m = patches.shape[-1]
     predicted_rft = scipy.fft.rfft2(predicted, workers=-1)
     product = scipy.fft.rfft2(patches, workers=-1) * np.conj(predicted_rft)
     maps = scipy.fft.fftshift(scipy.fft.irfft2(product, s=(m, m), workers=-1), axes=(-2, -1))
     near = slice(m // 2 - reach_px, m // 2 + reach_px + 1)
-    maps = maps[..., near, near]
-    flat = maps.reshape(*maps.shape[:2], -1)
-    y, x = np.divmod(flat.argmax(axis=-1), 2 * reach_px + 1)
-    inside = (np.minimum(y, x) > 0) & (np.maximum(y, x) < 2 * reach_px)
-    y, x = np.clip(y, 1, 2 * reach_px - 1), np.clip(x, 1, 2 * reach_px - 1)
+    return maps[..., near, near], _noise_of(predicted_rft, m)
+
+
+def find_tops(maps: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """Find how far each landmark lies from its prediction.
+
+    Parameters
+    ----------
+    maps : float[L, K, s, s]
+        Correlations, no step in the middle.
+    noise : float64[L, K]
+
+    Returns
+    -------
+    steps_px : float64[L, K, 2]
+        (y, x), by parabolas through the highest place of the correlation.
+    height : float64[L, K]
+        Of the correlation over its noise; 0 where it is highest at the edge, or nothing is predicted.
+    """
+    side = maps.shape[-1]
+    y, x = np.divmod(maps.reshape(*maps.shape[:2], -1).argmax(axis=-1), side)
+    inside = (np.minimum(y, x) > 0) & (np.maximum(y, x) < side - 1)
+    y, x = np.clip(y, 1, side - 2), np.clip(x, 1, side - 2)
     p, k = np.indices(y.shape)
     top = maps[p, k, y, x]
     offset_y = _vertices(maps[p, k, y - 1, x], top, maps[p, k, y + 1, x])
     offset_x = _vertices(maps[p, k, y, x - 1], top, maps[p, k, y, x + 1])
-    steps_px = np.stack([y - reach_px + offset_y, x - reach_px + offset_x], axis=-1)
-    noise = _noise_of(predicted_rft, m)
+    steps_px = np.stack([y - side // 2 + offset_y, x - side // 2 + offset_x], axis=-1)
     height = np.divide(top, noise, out=np.zeros_like(noise), where=inside & (noise > 0))
     return np.where(inside[..., None], steps_px, 0.0), height
 
 
-def _vertices(before: Floats32, top: Floats32, after: Floats32) -> Floats:
+def _vertices(before: Floats, top: Floats, after: Floats) -> Floats:
     """Place the tops of parabolas through three values each, within half a pixel of the middle one."""
-    bend = before.astype(np.float64) - 2.0 * top + after
+    bend = before - 2.0 * top + after
     safe = np.where(bend < 0, bend, -np.inf)
     return np.asarray(np.clip(0.5 * (before - after) / safe, -0.5, 0.5))
 

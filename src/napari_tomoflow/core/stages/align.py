@@ -11,7 +11,7 @@ __all__ = ["ALIGN", "AlignParams", "align"]
 
 
 def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Report = silent) -> Alignment:
-    """Align a tilt series: match each image with what the others predict, then follow gold or features.
+    """Align a tilt series: match each image with what the others predict, then follow gold, features or patches.
 
     Parameters
     ----------
@@ -43,9 +43,10 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     a slab, or of what stands out in a back-projection, made of the other images: whichever predicts
     held-out matter better, and only for as long as it does. 4. The specimen is found where two half
     data sets reconstruct the same. 5. Gold is followed where there is enough, otherwise dense features of
-    the specimen, each compared with what the other tilts show of it; one bundle adjustment of all of them
-    is taken where the error to be expected is smaller than without. 6. How the beam bends the specimen is
-    fitted with it, and kept where it predicts landmarks left out whole.
+    the specimen, each compared with what the other tilts show of it; where these are few, patches as well,
+    neighbourhoods of many places too faint to be found one by one. One bundle adjustment of the landmarks
+    of which the smallest error is to be expected is taken where that is smaller than without. 6. How the
+    beam bends the specimen is fitted with it, and kept where it predicts landmarks left out whole.
 
     Magnification is not refined. A half-turn of the axis mirrors the result and leaves no residual:
     blind, the hand is not determined.
@@ -80,4 +81,4 @@ def align(series: TiltSeries, params: AlignParams = AlignParams(), report: Repor
     )
 
 
-ALIGN = Stage.of(align, version=4, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
+ALIGN = Stage.of(align, version=5, cites=("10.1016/j.yjsbx.2022.100068", "10.1016/j.ultramic.2005.07.007"))
