@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.model import Alignment, Deformation, TiltSeries
+from napari_tomoflow.core.model import Alignment, CtfSeries, Deformation, Optics, TiltSeries
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
+from napari_tomoflow.core.reconstruction.layers import Layer, layers_of
+from napari_tomoflow.core.reconstruction.setting import Setting
 from napari_tomoflow.core.stages.reconstruct import ReconstructParams, reconstruct
 
 PIXEL_ANG = 10.0
@@ -64,3 +66,48 @@ def test_a_known_bend_is_undone_by_every_method(alignments, changes):
     ignored = density_of_points(reconstruct(imaged(bent), rigid, params=params))
     assert undone == pytest.approx(best, rel=0.03)
     assert ignored > 0.6 * best, "dark points are negative: ignored, the bend blurs them"
+
+
+@pytest.fixture(scope="module")
+def leaning(alignments):
+    """Bend the specimen oppositely above and below, by 1.5 px RMS 100 Å from the middle."""
+    bent, rigid = alignments
+    field = bent.deformation
+    slopes = field.nodes_ang_yx * (15.0 / 100.0 / field.nodes_ang_yx.std())
+    nodes = np.zeros_like(slopes)
+    return rigid.replace(deformation=Deformation(nodes_ang_yx=nodes, slopes_yx=slopes, field_ang_yx=field.field_ang_yx))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"ctf": "slabs"}, pytest.param({"ctf": "strips"}, marks=pytest.mark.slow)],
+    ids=["wbp", "slabs", "strips"],
+)
+def test_what_is_bent_otherwise_at_other_heights_is_unbent_layer_by_layer(alignments, leaning, changes):
+    rigid, params = alignments[1], PARAMS.replace(bin=2, **changes)
+    # In focus, and coarse enough that nothing is flipped.
+    ctf = CtfSeries(optics=Optics(), defocus_u_ang=np.zeros(N_TILTS), defocus_v_ang=np.zeros(N_TILTS), hand=1)
+    best, undone, middle = (
+        density_of_points(made)
+        for made in (
+            reconstruct(imaged(rigid), rigid, ctf=ctf, params=params),
+            reconstruct(imaged(leaning), leaning, ctf=ctf, params=params),
+            reconstruct(imaged(leaning), rigid, ctf=ctf, params=params),
+        )
+    )
+    assert undone == pytest.approx(best, rel=0.03)
+    assert middle > 0.9 * best, "dark points are negative: unbent as the middle is, they blur"
+
+
+def test_only_a_specimen_bent_otherwise_at_other_heights_is_cut_into_layers(alignments, leaning):
+    bent, _ = alignments
+    slopes = leaning.deformation.slopes_yx
+    settings = [Setting.of(imaged(one), one, PARAMS) for one in (bent, leaning)]
+    flat, layered = map(layers_of, settings)
+    assert flat == [Layer(0, 36, 0.0)]
+    assert [layer.end for layer in layered[:-1]] == [layer.first for layer in layered[1:]]
+    assert (layered[0].first, layered[-1].end) == (0, 36)
+    # A plane's height is that of its middle, plane 18 the volume's.
+    assert layered[0].height_ang == pytest.approx(((layered[0].end - 1) / 2 - 18) * 10.0)
+    thickest = max(layer.end - layer.first for layer in layered)
+    assert np.abs(slopes).max() * (thickest - 1) / 2 <= 0.25

@@ -116,7 +116,7 @@ class VoxelImageMaker:
         return resample.sample_affine(image_yx, affine, (ny, nx), moves_px(self._setting, index, shape_yx))
 
 
-def moves_px(setting: Setting, index: int, shape_yx: tuple[int, int]) -> Image | None:
+def moves_px(setting: Setting, index: int, shape_yx: tuple[int, int], height_ang: float = 0.0) -> Image | None:
     """Return how far the deformation moved what a binned image shows, for `resample.sample_affine`.
 
     Parameters
@@ -126,12 +126,14 @@ def moves_px(setting: Setting, index: int, shape_yx: tuple[int, int]) -> Image |
         Number of the tilt among those in use.
     shape_yx : tuple of int
         Of the binned image.
+    height_ang : float
+        Of what is to be seen unbent, from the volume's centre.
     """
     deformation = setting.alignment.deformation
     if deformation is None:
         return None
     places = ang_from_pixels(resample.places_of_moves(shape_yx), setting.image_px_ang, shape_yx)
-    moves_ang = deformation.displacement(int(setting.tilts[index]), places)
+    moves_ang = deformation.displacement(int(setting.tilts[index]), places, height_ang)
     return (moves_ang / setting.image_px_ang).astype(np.float32)
 
 

@@ -37,17 +37,20 @@ class LineMaker:
 
     def __call__(self, index: int) -> Image:
         """Make the lines of the `index`-th tilt in use: float32[n_v, n_u]."""
-        image_yx = self.image(index)
+        return self.of_image(self.image(index), index)
+
+    def of_image(self, image_yx: Image, index: int, height_ang: float = 0.0) -> Image:
+        """Make the lines of the `index`-th tilt in use from its image, unbent for some height: float32[n_v, n_u]."""
         if self._strips is None:
-            return self.lines(image_yx, index)
-        versions = (self.lines(version_yx, index) for version_yx in self._strips.versions(image_yx, index))
+            return self.lines(image_yx, index, height_ang)
+        versions = (self.lines(version_yx, index, height_ang) for version_yx in self._strips.versions(image_yx, index))
         return self._strips.in_strips(versions, self._geometry, index)
 
-    def lines(self, image_yx: Image, index: int) -> Image:
+    def lines(self, image_yx: Image, index: int, height_ang: float = 0.0) -> Image:
         """Resample the image of the `index`-th tilt in use and filter its lines: float32[n_v, n_u]."""
         geometry, shape_yx = self._geometry, (image_yx.shape[0], image_yx.shape[1])
         affine = grid_in_image(geometry, index, shape_yx, self._setting.px_per_voxel)
-        moves = moves_px(self._setting, index, shape_yx)
+        moves = moves_px(self._setting, index, shape_yx, height_ang)
         lines_vu = resample.sample_affine(image_yx, affine, (geometry.n_v, geometry.n_u), moves)
         return lines_vu if self._filters is None else filters.filter_lines(lines_vu, self._filters[index])
 

@@ -1,5 +1,6 @@
 """Weighted back-projection in which every voxel sees images corrected for its own depth (3D-CTF)."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_tomoflow.core.reconstruction.ctf_correction import (
     moved_to_band,
 )
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
+from napari_tomoflow.core.reconstruction.layers import Layer, layers_of
 from napari_tomoflow.core.reconstruction.lines import LineMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
 from napari_tomoflow.core.reconstruction.setting import Setting
@@ -26,7 +28,7 @@ class DepthwiseBackprojection:
     """A `Solution`: images that wait to be corrected, filtered and spread, one band of rows after the other.
 
     Memory is one binned image per tilt, a gigabyte of lines, and a slab. Cost beyond plain back-projection is
-    the correction of every image for every depth, once per band.
+    the correction of every image for every depth, once per band and layer (`layers`).
     """
 
     def __init__(self, setting: Setting, params: ReconstructParams, report: Report) -> None:
@@ -36,6 +38,7 @@ class DepthwiseBackprojection:
         geometry = setting.lines()
         steps = correction_for(setting, params, self._matrices, setting.shape_zyx, setting.image_px_ang).steps
         self._bands = bands_of_rows(steps, geometry, _BYTES_OF_LINES)
+        self._layers = layers_of(setting)
         images_of = LineMaker(setting, geometry, params)
         self._images = [
             images_of.image(index) for index in watched(range(len(setting.tilts)), report, "Filtering images")
@@ -44,21 +47,24 @@ class DepthwiseBackprojection:
             "tilt_weights_deg": np.rad2deg(self._weights).tolist(),
             "ctf_depths_per_tilt": steps.counts.tolist(),
             "bands_of_rows": len(self._bands),
+            "layers": len(self._layers),
         }
 
     def typical_sd(self) -> float:
         """Measure the spread of the central planes in the middle band."""
-        return sd_of_central_planes(self._projector(self._bands[len(self._bands) // 2], silent))
+        band, layer = self._bands[len(self._bands) // 2], self._layers[len(self._layers) // 2]
+        return sd_of_central_planes(self._projector(band, layer, silent))
 
     def write(self, store: DensityStore, report: Report) -> None:
-        """Compute band after band, each slab by slab."""
-        for number, band in enumerate(self._bands):
-            share = part(report, number, len(self._bands))
-            projector = self._projector(band, part(share, 0, 2))
-            write_slabs(projector, store, slice(*band), part(share, 1, 2))
+        """Compute layer after layer, each band by band and slab by slab."""
+        parts = list(product(self._layers, self._bands))
+        for number, (layer, band) in enumerate(parts):
+            share = part(report, number, len(parts))
+            projector = self._projector(band, layer, part(share, 0, 2))
+            write_slabs(projector, store, slice(*band), part(share, 1, 2), (layer.first, layer.end))
 
-    def _projector(self, band: tuple[int, int], report: Report) -> DepthBackprojector:
-        """Make all versions of the lines that cross a band of rows."""
+    def _projector(self, band: tuple[int, int], layer: Layer, report: Report) -> DepthBackprojector:
+        """Make all versions of the lines that cross a band of rows, unbent for a layer."""
         setting = self._setting
         nz, ny, nx = setting.shape_zyx
         matrices = moved_to_band(self._matrices, setting.voxel_ang, ny, band)
@@ -70,5 +76,5 @@ class DepthwiseBackprojection:
         for index in watched(range(len(self._images)), report, "Correcting for the CTF"):
             start, weight = correction.steps.starts[index], np.float32(self._weights[index])
             for number, version_yx in enumerate(correction.versions(self._images[index], index)):
-                projector.add(start + number, lines_of.lines(version_yx, index) * weight)
+                projector.add(start + number, lines_of.lines(version_yx, index, layer.height_ang) * weight)
         return projector
