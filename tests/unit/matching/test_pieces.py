@@ -177,6 +177,15 @@ def test_gold_is_found_by_its_density_and_molecules_are_not():
     assert not gold_in(volume * ~bead, 10.0, 15.0).any()
 
 
+def test_what_is_near_any_mark_is_marked_and_nothing_else():
+    rng = np.random.default_rng(5)
+    marks = rng.random((11, 40, 35)) < 3e-4
+    marks[0, 0, 0] = marks[5, 20:24, 20] = True
+    apart = np.linalg.norm(np.argwhere(marks)[:, None] - np.argwhere(np.ones_like(marks)), axis=2).min(axis=0)
+    np.testing.assert_array_equal(widened(marks, 4.3), (apart <= 4.3).reshape(marks.shape))
+    assert not widened(np.zeros_like(marks), 4.3).any()
+
+
 def test_the_slab_leaves_a_margin_across_but_none_along_the_beam():
     inside = inside_slab((9, 20, 30), 4.0, None)
     assert inside[0, 4, 4]

@@ -21,6 +21,7 @@ FEWEST_PEAKS = 10
 """With no more the tail of a null cannot be fitted."""
 
 _TAIL_PEAKS = 100
+"""But no more than half of all: the lower ones are kept apart by each other and thin out more slowly."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Null:
             Of the tomogram they were looked for in.
         """
         half_squares = np.sort(np.square(np.maximum(scores / sd, 0.0)) / 2)[::-1]
-        beyond = min(_TAIL_PEAKS, len(half_squares) - 1)
+        beyond = min(_TAIL_PEAKS, len(half_squares) // 2)
         level = half_squares[beyond]
         excess = float(np.sum(half_squares[:beyond] - level))
         return cls(sd, float(level), beyond / max(excess, 1e-9), beyond / share)
