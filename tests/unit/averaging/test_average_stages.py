@@ -70,3 +70,27 @@ def test_particles_far_below_the_rest_do_not_count_however_many():
     assert not weights[:8].any()
     assert weights[8:].all()
     assert without_worst(particles, 0.5).sum() == 30
+
+
+def test_classes_of_a_first_map_share_out_the_particles_and_begin_what_follows(dataset):
+    few = {"diameter_ang": 100.0, "iterations": 10, "starts": 1, "lots": 2}
+    found = initial_model(dataset, params=InitialModelParams(classes=2, name="mixed", **few))
+    assert (
+        [one.map.name for one in found.classes] == list(found.parts()) == ["mixed_1", "mixed_2"][: len(found.classes)]
+    )
+    np.testing.assert_array_equal(found.particles.ids, dataset.particles.ids)
+    for number, one in enumerate(found.classes, 1):
+        np.testing.assert_array_equal(one.particles.ids, found.particles.ids[found.particles.class_ids == number])
+    assert sum(one["particles"] for one in found.quality["classes"]) == len(dataset.particles)
+    np.testing.assert_array_equal(found.map.volume, found.classes[0].map.volume)
+    first = refine(
+        dataset.replace(particles=found.particles),
+        found.map,
+        params=RefineParams(diameter_ang=100.0, only_class=1, iterations=1),
+    )
+    assert len(first.particles) == len(found.classes[0].particles)
+
+
+def test_classes_have_no_symmetry_in_common():
+    with pytest.raises(ParamError, match="2 classes do not all have the symmetry D7"):
+        InitialModelParams(classes=2, symmetry="D7")

@@ -102,8 +102,8 @@ def _between(coarse: float, finest: float) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
-    """What became of a batch of particles. Legend: P particles.
+class Placed:
+    """Where a map was found in a batch of particles. Legend: P particles.
 
     Attributes
     ----------
@@ -114,14 +114,24 @@ class Aligned:
         Correlation of the map with the whitened images.
     agreement : float64[P]
         See `search`.
-    cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
-        Their sum (`kernels.slices.insert_slices`).
     """
 
     rotations: Floats
     shift_px_xyz: Floats
     score: Floats
     agreement: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned(Placed):
+    """What became of a batch of particles.
+
+    Attributes
+    ----------
+    cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Their sum (`kernels.slices.insert_slices`).
+    """
+
     cube: Reals
 
 
@@ -143,6 +153,12 @@ class AlignImages:
 
     def __call__(self, images: ParticleImages, rotations: Floats, weights: Floats | None = None) -> Aligned:
         """Work on some particles, given the rotations known so far and how much each counts in the sum."""
+        placed = self.placed(images, rotations)
+        cube = self.summed(images, placed, np.ones(len(images)) if weights is None else weights)
+        return Aligned(placed.rotations, placed.shift_px_xyz, placed.score, placed.agreement, cube)
+
+    def placed(self, images: ParticleImages, rotations: Floats) -> Placed:
+        """Find the map in some particles, given the rotations known so far."""
         finest = self.plan.radii[-1]
         samples = Samples.of(images, finest)
         found = self.plan.find(samples, self.reference, Poses.at(rotations))
@@ -151,10 +167,12 @@ class AlignImages:
         rotations = np.where(lost[:, None, None], rotations, found.rotations[:, 0])
         shift_px = np.where(lost[:, None], 0.0, found.shift_px_xyz[:, 0])
         seen = samples.seen(finest)
-        score = np.sqrt(np.maximum(agreement, 0.0) / np.maximum(seen, 1.0))
-        count = np.where(lost, 0.0, 1.0) * (np.ones(len(images)) if weights is None else weights)
-        cube = inserted(images, rotations, shift_px, count, self.grid)
-        return Aligned(rotations, shift_px, score, agreement, cube)
+        return Placed(rotations, shift_px, np.sqrt(np.maximum(agreement, 0.0) / np.maximum(seen, 1.0)), agreement)
+
+    def summed(self, images: ParticleImages, placed: Placed, weights: Floats) -> Reals:
+        """Sum particles where the map was found, those it was not found in left out."""
+        count = np.where(placed.agreement < 0, 0.0, weights)
+        return inserted(images, placed.rotations, placed.shift_px_xyz, count, self.grid)
 
 
 @dataclass(frozen=True, eq=False)

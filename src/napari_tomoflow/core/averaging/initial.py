@@ -7,6 +7,9 @@ down to the target. Several starts from random poses go side by side over the sa
 goes on alone. Where there is symmetry, its map is turned onto each set of axes that it may have, and the same contest
 is held once more: which axes are false shows in the images, not in a map that is still coarse.
 
+A start may be of several maps, which compete for every particle (`competing`). At first each is held against its own
+mean, so that particles go to the map they favour more than others do, and none takes all.
+
 The sums are those of a full average, so a step of the descent is as long as the curvature says, and no learning rate is
 left but how fast older lots fade. What no tilt has measured stays empty.
 
@@ -17,13 +20,14 @@ doi:10.1042/BCJ20210708, for momentum and the two streams.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.averaging.aligning import Aligned, AlignImages, PosePlan, inserted
+from napari_tomoflow.core.averaging.aligning import AlignImages, PosePlan, inserted
+from napari_tomoflow.core.averaging.competing import Shared, ShareImages
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.images import ImageSource, ParticleImages, batches
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, symmetrised
@@ -55,6 +59,9 @@ _AXES_SURE_AFTER = 0.75
 """Shares of the iterations after which one start is left, symmetry is imposed, the target is reached, and one set of
 axes is left."""
 
+_FREE_AFTER = 0.5
+"""Share of the iterations after which maps compete for particles as they are, however few one is left with."""
+
 _MOST_AXES = 3
 """Sets of axes that are tried."""
 
@@ -85,6 +92,8 @@ class Descent:
     iterations, starts, lots : int
         Lots are those of one iteration, half of them for either stream.
     seed : int
+    classes : int
+        Maps that compete for the particles; several have no symmetry.
     """
 
     diameter_ang: float
@@ -95,6 +104,7 @@ class Descent:
     starts: int = 3
     lots: int = 4
     seed: int = 1
+    classes: int = 1
 
     def resolution_at(self, iteration: int) -> float:
         """Return the resolution of an iteration, in Å: frequency rises evenly from the first to the target."""
@@ -116,6 +126,10 @@ class Descent:
         """Tell whether symmetry is imposed by then."""
         return len(symmetry_operators(self.symmetry)) > 1 and iteration > _SYMMETRIC_AFTER * self.iterations
 
+    def is_even(self, iteration: int) -> bool:
+        """Tell whether an iteration gives all maps a fair share of the particles."""
+        return iteration < _FREE_AFTER * self.iterations
+
     def chooses(self, iteration: int) -> bool:
         """Tell whether only the best goes on after an iteration."""
         return iteration + 1 in {math.ceil(share * self.iterations) for share in (_ALONE_AFTER, _AXES_SURE_AFTER)}
@@ -127,36 +141,49 @@ class FirstMap:
 
     Attributes
     ----------
-    volume : float32[n, n, n]
-        Masked, low-passed at the target; centred, its axes where the symmetry has them.
+    volumes : float32[K, n, n, n]
+        Of each class, the one of most particles first. Masked, low-passed at the target; centred, the axes where the
+        symmetry has them.
     quality : dict
         In plain numbers.
     """
 
-    volume: Reals
+    volumes: Reals
     quality: dict[str, Any]
+
+    @property
+    def volume(self) -> Reals:
+        """The first map, or the only one."""
+        return np.asarray(self.volumes[0])
 
 
 @dataclass(frozen=True, eq=False)
 class _Start:
-    """One of the starts.
+    """One of the starts. Legend: K classes.
 
     Attributes
     ----------
-    volume : float32[n, n, n]
-        Its map.
-    sums : float32[2, 2 c + 1, 2 c + 1, c + 1, 4]
-        Of both streams, that it stands on.
+    volumes : float32[K, n, n, n]
+        Its maps.
+    sums : float32[K, 2, 2 c + 1, 2 c + 1, c + 1, 4]
+        Of both streams, that they stand on.
     scores : float64[iterations]
         Mean of each iteration.
+    agreement, occupancy : float64[K]
+        Of particles with each map, their mean, and the share of them it had, in the last iteration.
     self_agreement : float
         Of the map, before symmetry was imposed, with itself turned about the axes found.
     """
 
-    volume: Reals
+    volumes: Reals
     sums: Reals
     scores: Floats
+    agreement: Floats
+    occupancy: Floats
     self_agreement: float = 1.0
+
+
+_COLUMNS = tuple(field.name for field in fields(_Start))
 
 
 def first_map(
@@ -221,33 +248,28 @@ class _Course:
         kept = steps.load(_STEP)
         if kept is None:
             return 0, [self._random_start(number) for number in range(self.descent.starts)]
-        columns = (kept[name] for name in ("volumes", "sums", "scores", "self_agreement"))
+        columns = (kept[name] for name in _COLUMNS)
         return int(kept["iteration"]), [_Start(*each) for each in zip(*columns, strict=True)]
 
     def keep(self, steps: Steps, iteration: int, starts: list[_Start]) -> None:
         """Keep how far it came."""
-        steps.save(
-            _STEP,
-            {
-                "iteration": np.array(iteration),
-                "volumes": np.stack([start.volume for start in starts]),
-                "sums": np.stack([start.sums for start in starts]),
-                "scores": np.stack([start.scores for start in starts]),
-                "self_agreement": np.array([start.self_agreement for start in starts]),
-            },
-        )
+        columns = {name: np.stack([getattr(start, name) for start in starts]) for name in _COLUMNS}
+        steps.save(_STEP, {"iteration": np.array(iteration), **columns})
 
     def _random_start(self, number: int) -> _Start:
-        """Sum a few lots in poses drawn at random."""
+        """Sum a few lots in poses drawn at random, for each class."""
         from scipy.spatial.transform import Rotation
 
         rng = np.random.default_rng([self.descent.seed, 1, number])
-        sums = np.zeros((2, *self.grid.shape, 4), np.float32)
-        for place, lot in enumerate(self._chosen(rng)):
-            images = self.lots[lot]
-            turns = np.asarray(Rotation.random(len(images), random_state=rng).as_matrix())
-            sums[place % 2] += inserted(images, turns, np.zeros((len(images), 3)), np.ones(len(images)), self.grid)
-        return _Start(self._solved(sums, "C1", 0), np.zeros_like(sums), np.zeros(0))
+        sums = np.zeros((self.descent.classes, 2, *self.grid.shape, 4), np.float32)
+        for own in sums:
+            for place, lot in enumerate(self._chosen(rng)):
+                images = self.lots[lot]
+                turns = np.asarray(Rotation.random(len(images), random_state=rng).as_matrix())
+                own[place % 2] += inserted(images, turns, np.zeros((len(images), 3)), np.ones(len(images)), self.grid)
+        volumes = np.stack([self._solved(own, "C1", 0) for own in sums])
+        nothing = np.zeros(self.descent.classes)
+        return _Start(volumes, np.zeros_like(sums), np.zeros(0), nothing, nothing)
 
     def _chosen(self, rng: np.random.Generator) -> Indices:
         return rng.permutation(len(self.lots))[: self.descent.lots]
@@ -257,29 +279,43 @@ class _Course:
         descent = self.descent
         chosen = self._chosen(np.random.default_rng([descent.seed, 2, iteration]))
         plan = descent.plan(iteration, self.box_px, self.pixel_ang)
-        work = [AlignImages(Reference.of(start.volume, plan.radii[-1]), plan, self.grid) for start in starts]
-        jobs = [(each, self.lots[lot]) for each in work for lot in chosen]
+        jobs = [(work, self.lots[lot]) for work in self._work(starts, plan, iteration) for lot in chosen]
         doing = f"Initial model at {descent.resolution_at(iteration):.0f} Å"
         report(0, len(jobs), doing)
-        sums = np.zeros((len(starts), 2, *self.grid.shape, 4), np.float32)
-        scores: list[list[Floats]] = [[] for _ in starts]
-        for job, aligned in enumerate(self.map_batches(_align, jobs)):
+        sums = np.zeros((len(starts), descent.classes, 2, *self.grid.shape, 4), np.float32)
+        shared: list[list[Shared]] = [[] for _ in starts]
+        for job, made in enumerate(self.map_batches(_share, jobs)):
             start, place = divmod(job, len(chosen))
-            sums[start, place % 2] += aligned.cube
-            scores[start].append(aligned.score)
+            sums[start, :, place % 2] += made.cubes
+            shared[start].append(replace(made, cubes=made.cubes[:0]))
             report(job + 1, len(jobs), doing)
         return [
-            self._updated(start, new, float(np.mean(np.concatenate(score))), iteration)
-            for start, new, score in zip(starts, sums, scores, strict=True)
+            self._updated(start, new, lots, iteration) for start, new, lots in zip(starts, sums, shared, strict=True)
         ]
 
-    def _updated(self, start: _Start, new: Reals, score: float, iteration: int) -> _Start:
-        """Let older sums fade, and make the next map."""
+    def _work(self, starts: list[_Start], plan: PosePlan, iteration: int) -> list[ShareImages]:
+        """Prepare the maps of every start."""
+        return [
+            ShareImages(
+                tuple(AlignImages(Reference.of(one, plan.radii[-1]), plan, self.grid) for one in start.volumes),
+                start.agreement if self.descent.is_even(iteration) else np.zeros_like(start.agreement),
+            )
+            for start in starts
+        ]
+
+    def _updated(self, start: _Start, new: Reals, lots: list[Shared], iteration: int) -> _Start:
+        """Let older sums fade, and make the next maps."""
         sums = np.asarray(np.float32(self.descent.kept_at(iteration)) * start.sums + new, np.float32)
         # The axes are where the symmetry has them only in sums made since they were found.
         symmetry = self.descent.symmetry if self.descent.is_symmetric(iteration) else "C1"
-        volume = self._solved(sums, symmetry, iteration + 1)
-        return replace(start, volume=volume, sums=sums, scores=np.append(start.scores, score))
+        return replace(
+            start,
+            volumes=np.stack([self._solved(own, symmetry, iteration + 1) for own in sums]),
+            sums=sums,
+            scores=np.append(start.scores, np.concatenate([lot.score for lot in lots]).mean()),
+            agreement=np.concatenate([lot.agreement for lot in lots]).mean(axis=0),
+            occupancy=np.concatenate([lot.shares for lot in lots]).mean(axis=0),
+        )
 
     def _solved(self, sums: Reals, symmetry: str, iteration: int) -> Reals:
         """Make the map an iteration begins with: filtered, of its resolution, masked."""
@@ -307,27 +343,29 @@ class _Course:
         return [
             replace(
                 start,
-                volume=self._shaped(frame.seen(start.volume, operators), resolution_ang),
+                volumes=self._shaped(frame.seen(start.volumes[0], operators), resolution_ang)[None],
                 sums=np.zeros_like(start.sums),
                 self_agreement=frame.agreement,
             )
-            for frame in likely_axes(start.volume, self.descent.symmetry, radius)[:_MOST_AXES]
+            for frame in likely_axes(start.volumes[0], self.descent.symmetry, radius)[:_MOST_AXES]
         ]
 
     def ended(self, start: _Start) -> FirstMap:
-        """Centre the map, and say how it came about."""
-        volume = start.volume
+        """Centre the maps, and say how they came about."""
+        order = np.argsort(-start.occupancy, kind="stable")
+        volumes = start.volumes[order]
         if len(symmetry_operators(self.descent.symmetry)) == 1:
-            volume = Frame(np.eye(3), centroid_px_xyz(volume)).seen(volume)
+            volumes = np.stack([Frame(np.eye(3), centroid_px_xyz(one)).seen(one) for one in volumes])
         quality = {
             "iterations": self.descent.iterations,
             "particles_drawn": sum(map(len, self.lots)),
             "score": [round(float(score), 5) for score in start.scores],
             "self_agreement": round(float(start.self_agreement), 4),
+            "occupancy": np.round(start.occupancy[order], 4).tolist(),
         }
-        return FirstMap(volume, quality)
+        return FirstMap(volumes, quality)
 
 
-def _align(job: tuple[AlignImages, ParticleImages]) -> Aligned:
+def _share(job: tuple[ShareImages, ParticleImages]) -> Shared:
     work, images = job
-    return work(images, np.tile(np.eye(3), (len(images), 1, 1)))
+    return work(images)

@@ -30,8 +30,7 @@ from napari_tomoflow.core.averaging.reconstruct import (
 from napari_tomoflow.core.averaging.reference_maps import globally_filtered, locally_filtered, tight_mask
 from napari_tomoflow.core.averaging.resizing import band_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
-from napari_tomoflow.core.averaging.selection import without_worst
-from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.averaging.selection import check_any_agrees, without_worst
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops.fourier import fourier_crop
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
@@ -196,19 +195,9 @@ def align_and_sum(
         cubes[int(particles.half[chosen[0]]) - 1] += aligned.cube
         found.take(chosen, aligned)
         report(done + 1, len(jobs), "Aligning")
-    _check_any(found.score, particles.half)
-    return found.applied(particles, source.pixel_ang), [whole_sum(cube, symmetry, grid) for cube in cubes]
-
-
-def _check_any(score: Floats, half: Indices) -> None:
-    """Check that either half has particles that agree with its map at all."""
-    for number in (1, 2):
-        mine = score[half == number]
-        if len(mine) and not np.any(mine):
-            raise DataError(
-                f"None of the {len(mine)} particles of half {number} agrees with the map; check that the map is of "
-                "this particle and shows dense matter bright, or search everywhere."
-            )
+    moved = found.applied(particles, source.pixel_ang)
+    check_any_agrees(moved)
+    return moved, [whole_sum(cube, symmetry, grid) for cube in cubes]
 
 
 @dataclass(frozen=True, eq=False)

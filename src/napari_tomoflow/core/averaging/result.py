@@ -1,17 +1,22 @@
 """What a refinement came to, as a noun with its quality."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.refinement import Refined
-from napari_tomoflow.core.model import Average, DensityMap
+from napari_tomoflow.core.model import Average, DensityMap, ParticleSet
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 _BANDS, _SECTORS = 9, 18
 _SCORE_BINS = 30
+
+_SURE = 0.9
+"""Probability of its class from which on a particle counts as sure of it."""
 
 
 def average_of(
@@ -45,6 +50,29 @@ def average_of(
         ),
         particles=particles.replace(features=features),
         quality=quality,
+    )
+
+
+def classes_joined(averages: Sequence[Average], chosen: Sequence[Indices], shares: Floats) -> Average:
+    """Join the averages of several classes: the map of the first, and the particles of all, who tell their class.
+
+    Parameters
+    ----------
+    averages : sequence of Average
+        Of class 1, 2, ...
+    chosen : sequence of int64[...]
+        Which of the particles each is of.
+    shares : float64[P, C]
+        How probable each class is for each particle.
+    """
+    each = [one.replace(particles=one.particles.replace(class_ids=number)) for number, one in enumerate(averages, 1)]
+    particles = ParticleSet.joined([one.particles for one in each])[np.argsort(np.concatenate(chosen))]
+    about = [{"name": one.map.name, "particles": len(one.particles)} for one in each]
+    sure = round(float((shares.max(axis=1) > _SURE).mean()), 4)
+    return each[0].replace(
+        particles=particles,
+        classes=tuple(each),
+        quality={**each[0].quality, "particles": len(particles), "classes": about, "sure": sure},
     )
 
 

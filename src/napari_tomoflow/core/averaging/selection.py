@@ -82,3 +82,20 @@ def without_worst(particles: ParticleSet, left_out: float) -> Floats:
         far_below = middle - _FAR_BELOW_SD * _SD_PER_DEVIATION * np.median(np.abs(score - middle))
         weights[mine & (particles.score < max(np.quantile(score, left_out), far_below))] = 0.0
     return weights
+
+
+def check_any_agrees(particles: ParticleSet) -> None:
+    """Check that either half has particles with any score.
+
+    Raises
+    ------
+    DataError
+        A map was found in none of a half.
+    """
+    for number in (1, 2):
+        score = particles.score[particles.half == number]
+        if len(score) and not np.any(score):
+            raise DataError(
+                f"None of the {len(score)} particles of half {number} agrees with the map; check that the map is of "
+                "this particle and shows dense matter bright, or search everywhere."
+            )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.series_images import DatasetImages
-from napari_tomoflow.core.model import Dataset
+from napari_tomoflow.core.model import Dataset, ParticleSet
 from napari_tomoflow.core.ops.ctf import DoseModel
 
 
@@ -33,3 +33,8 @@ class RawSources:
                 source.of_series(name)
             self._made[box_px, pixel_ang] = source
         return self._made[box_px, pixel_ang]
+
+    def of(self, particles: ParticleSet) -> "RawSources":
+        """Return the same for some of the particles; what was worked out already is shared."""
+        made = {grid: source.at(particles) for grid, source in self._made.items()}
+        return RawSources(self.dataset.replace(particles=particles), self.radius_ang, self.dose_weighting, made)

@@ -1,8 +1,9 @@
 """Stage: a first map of particles, from nothing but their images."""
 
 import math
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
 from pydantic import model_validator
 
 from napari_tomoflow.core.model import Average, Dataset
@@ -12,6 +13,12 @@ from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
 
+if TYPE_CHECKING:
+    from napari_tomoflow.core.averaging.aligning import PosePlan
+    from napari_tomoflow.core.averaging.initial import FirstMap
+    from napari_tomoflow.core.averaging.recipe import Recipe
+    from napari_tomoflow.core.averaging.sources import RawSources
+
 __all__ = ["INITIAL_MODEL", "InitialModelParams", "initial_model"]
 
 _PIXELS_PER_DETAIL = 8.0 / 3.0
@@ -19,6 +26,9 @@ _PIXELS_PER_DETAIL = 8.0 / 3.0
 
 _DETAIL_SHARE, _DETAIL_RANGE_ANG = 0.15, (20.0, 40.0)
 """Finest detail: a share of the diameter, within a range."""
+
+_LEAST_OF_HALF = 2
+"""Particles of a class in either half; else they are dealt to the halves anew."""
 
 _SHARE_OF_STARTS, _SHARES = 4, 5
 """The map takes this many shares of the time, poses of all particles the rest."""
@@ -42,6 +52,9 @@ class InitialModelParams(Params):
     reach_ang: float | None = param(
         None, unit="Å", low=1, help="How far picks may lie off the particle's centre; empty takes an eighth of it."
     )
+    classes: int = param(
+        1, low=1, high=10, help="Number of maps; where particles are not all alike, several compete for each."
+    )
     seed: int = param(1, low=0, help="Start of all random numbers.")
 
     starts: int = param(3, low=1, high=20, expert=True, help="Random starts, of which the best goes on.")
@@ -58,6 +71,11 @@ class InitialModelParams(Params):
         symmetry_operators(self.symmetry)
         if self.box_px is not None and self.box_px % 2:
             raise ValueError(f"box_px {self.box_px} is odd; give an even number.")
+        if self.classes > 1 and self.symmetry.upper() != "C1":
+            raise ValueError(
+                f"{self.classes} classes do not all have the symmetry {self.symmetry}; leave it out here and give it "
+                "for one of them, with --only-class."
+            )
         return self
 
 
@@ -83,7 +101,8 @@ def initial_model(
     Average
         Its halves share the map they were aligned with, so that they tell no resolution. ``quality["descent"]`` has
         the mean score of each step, and for a symmetric particle how far the map agreed with itself about the axes
-        found.
+        found. Where several classes are asked for, ``classes`` has the average of each, that of most particles first,
+        and particles tell theirs in ``class_ids``; there are fewer where some are left with less than four.
 
     Raises
     ------
@@ -93,7 +112,8 @@ def initial_model(
     Notes
     -----
     See `core.averaging.initial` for the descent; in the end all particles are aligned with its map once. The hand is
-    right as long as the geometry is: the tilts tell it. Not done: several classes.
+    right as long as the geometry is: the tilts tell it. Of several classes each is an item of the project by itself,
+    ``<name>_1`` and so on: `refine` begins with one when it is given that name, and takes its particles.
 
     References
     ----------
@@ -104,9 +124,6 @@ def initial_model(
     from napari_tomoflow.core.averaging.half_sets import half_sets
     from napari_tomoflow.core.averaging.initial import Descent, first_map
     from napari_tomoflow.core.averaging.recipe import Recipe
-    from napari_tomoflow.core.averaging.refinement import refine_poses
-    from napari_tomoflow.core.averaging.resizing import band_pass, shell_filtered
-    from napari_tomoflow.core.averaging.result import average_of
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
 
@@ -127,18 +144,70 @@ def initial_model(
         starts=params.starts,
         lots=params.lots,
         seed=params.seed,
+        classes=params.classes,
     )
     first = first_map(sources(box_px, pixel_ang), descent, _first(report), map_batches, steps)
     recipe = Recipe(
         box_px, pixel_ang, diameter, descent.resolution_ang, params.symmetry, reach_ang, 1, "global", 0.0, params.seed
     )
-    ended = refine_poses(sources, first.volume, recipe, None, part(report, _SHARE_OF_STARTS, _SHARES), map_batches)
-    average = average_of(ended, params.name or params.species, params.symmetry, pixel_ang)
-    volume = shell_filtered(ended.average.volume, band_pass(recipe.coarsest, box_px / 2))
+    name = params.name or params.species or "average"
+    last = part(report, _SHARE_OF_STARTS, _SHARES)
+    if params.classes == 1:
+        return _average(sources, first, 0, recipe, name, last, map_batches)
+    plan = descent.plan(descent.iterations, box_px, pixel_ang)
+    return _classes(sources, first, plan, recipe, name, last, map_batches)
+
+
+def _average(
+    sources: "RawSources",
+    first: "FirstMap",
+    number: int,
+    recipe: "Recipe",
+    name: str,
+    report: Report,
+    map_batches: MapBatches,
+) -> Average:
+    """Align particles with one of the first maps, and average them."""
+    from napari_tomoflow.core.averaging.refinement import refine_poses
+    from napari_tomoflow.core.averaging.resizing import band_pass, shell_filtered
+    from napari_tomoflow.core.averaging.result import average_of
+
+    ended = refine_poses(sources, first.volumes[number], recipe, None, report, map_batches)
+    average = average_of(ended, name, recipe.symmetry, recipe.pixel_ang)
+    volume = shell_filtered(ended.average.volume, band_pass(recipe.coarsest, recipe.box_px / 2))
     return average.replace(
         map=average.map.replace(volume=volume),
         quality={**average.quality, "resolution_ang": None, "descent": first.quality},
     )
+
+
+def _classes(
+    sources: "RawSources",
+    first: "FirstMap",
+    plan: "PosePlan",
+    recipe: "Recipe",
+    name: str,
+    report: Report,
+    map_batches: MapBatches,
+) -> Average:
+    """Part particles by the first maps, and average each class."""
+    from napari_tomoflow.core.averaging.competing import classes_by_maps
+    from napari_tomoflow.core.averaging.half_sets import half_sets
+    from napari_tomoflow.core.averaging.result import classes_joined
+
+    particles, source = sources.dataset.particles, sources(recipe.box_px, recipe.pixel_ang)
+    numbers, shares = classes_by_maps(source, list(first.volumes), plan, part(report, 0, 2), map_batches)
+    class_of = shares.argmax(axis=1)
+    chosen = [np.flatnonzero(class_of == place) for place in range(len(numbers))]
+    averages = []
+    for place, (number, mine) in enumerate(zip(numbers, chosen, strict=True)):
+        some = particles[mine]
+        if np.bincount(some.half, minlength=3)[1:].min() < _LEAST_OF_HALF:
+            some = some.replace(half=half_sets(some.replace(half=np.array(0)), recipe.diameter_ang))
+        here = part(part(report, 1, 2), place, len(numbers))
+        of_class = f"{name}_{place + 1}"
+        averages.append(_average(sources.of(some), first, int(number), recipe, of_class, here, map_batches))
+    return classes_joined(averages, chosen, shares)
 
 
 def _first(report: Report) -> Report:
@@ -150,4 +219,4 @@ def _first(report: Report) -> Report:
     return share
 
 
-INITIAL_MODEL = Stage.of(initial_model, version=2, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
+INITIAL_MODEL = Stage.of(initial_model, version=3, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
