@@ -8,6 +8,7 @@ import pytest
 from napari_tomoflow.core.alignment.bundle import solve_bundle
 from napari_tomoflow.core.alignment.bundle_model import Observations
 from napari_tomoflow.core.alignment.expected import difference_ang
+from napari_tomoflow.core.alignment.landmark_course import LandmarkChoice
 from napari_tomoflow.core.alignment.tracked import tracked
 from napari_tomoflow.core.alignment.trial import Trial
 from unit.alignment.beads import bead_alignment, bead_points
@@ -78,3 +79,15 @@ def test_landmarks_whose_last_step_was_as_long_as_images_are_wrong_are_declined(
     assert best is None
     assert "without them" in declined["patches"]
     assert "not enough" in declined["features"]
+
+
+@pytest.mark.parametrize(("n_points", "declined", "warned"), [(12, True, True), (12, False, False), (40, True, False)])
+def test_few_features_that_no_patches_confirm_are_warned_of(n_points, declined, warned):
+    features = followed("feature", n_points, 4.0)
+    heard = trial()
+    heard.hear("features", features)
+    heard.hear("patches", None if declined else followed("patch", 12, 12.0, seed=2))
+    best, others = heard.verdict()
+    choice = LandmarkChoice(best.found.alignment, best.found, others, best.error_ang, 0.1)
+    assert best.name == "features"
+    assert any("no patches show" in sentence for sentence in choice.warnings(10.0)) == warned

@@ -15,7 +15,7 @@ from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
 from napari_tomoflow.core.alignment.patches import align_with_patches
 from napari_tomoflow.core.alignment.tracked import Tracked
-from napari_tomoflow.core.alignment.trial import Trial
+from napari_tomoflow.core.alignment.trial import TOO_FEW, Trial, is_few
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.landmarks import BELIEVED
@@ -104,6 +104,8 @@ class LandmarkChoice:
             return [f"Do not trust this alignment: its expected error is {expected_px:.1f} px, and may be twice that."]
         if self.tracked is None:
             return ["This alignment may be wrong by more than it expects: no landmarks confirm it."]
+        if is_few(self.tracked) and self.declined.get("patches") == TOO_FEW:
+            return ["This alignment may be wrong by more than it expects: its features are few, and no patches show."]
         return []
 
     @property

@@ -15,7 +15,7 @@ from napari_tomoflow.core.model.alignment import Alignment
 from napari_tomoflow.core.model.landmarks import BELIEVED
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 
-_TOO_FEW = "not enough that can be followed"
+TOO_FEW = "not enough that can be followed"
 
 _THICKNESS_OF_FIELD = 0.3
 """Thickness assumed where the specimen was not seen, as a fraction of the field."""
@@ -33,6 +33,11 @@ class Candidate(NamedTuple):
     name: str
     found: Tracked
     error_ang: float
+
+
+def is_few(found: Tracked) -> bool:
+    """Tell whether features are so few that patches are to be followed as well."""
+    return found.kind == "feature" and found.bundle.n_points_used < _PLENTY
 
 
 class Trial:
@@ -54,7 +59,7 @@ class Trial:
     def hear(self, name: str, found: Tracked | None) -> None:
         """Take in what following one kind of landmarks led to."""
         if found is None:
-            self._declined[name] = _TOO_FEW
+            self._declined[name] = TOO_FEW
             return
         error_ang = _error_with(found, self._start, self._axis_error_deg, self._size_ang_zyx)
         # Two alignments that differ by more than the error of one show the error of the other.
@@ -68,7 +73,7 @@ class Trial:
     @property
     def has_enough(self) -> bool:
         """Whether there is no need to follow another kind."""
-        return any(one.found.kind != "feature" or one.found.bundle.n_points_used >= _PLENTY for one in self._candidates)
+        return not all(is_few(one.found) for one in self._candidates)
 
     def verdict(self) -> tuple[Candidate | None, dict[str, str]]:
         """Return the best alignment by landmarks, if any, and why each other kind is not used."""
