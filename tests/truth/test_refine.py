@@ -93,6 +93,15 @@ def uninterrupted():
     return refine_poses(Sources(images), volume, recipe)
 
 
+def test_a_course_that_ends_on_a_coarser_grid_filters_its_average_by_masked_halves_too():
+    volume, images, recipe = small_case(count=20, snr=0.5)
+    refined = refine_poses(Sources(images), volume, replace(recipe, iterations=1))
+    assert refined.history[-1]["box_px"] < recipe.box_px
+    agreed = np.clip(refined.curve.corrected, 0.0, 1.0)
+    again = reconstruct_at_poses(images.at(refined.particles), weights=refined.weights, fsc=agreed)
+    np.testing.assert_allclose(refined.average.volume, again.volume, atol=1e-4 * np.std(again.volume))
+
+
 def test_poses_and_resolution_come_near_the_truth(uninterrupted):
     volume, images, recipe = small_case(snr=4.0)
     check(uninterrupted, volume, images, recipe, pose_deg=3.0, off_px=0.5)

@@ -23,8 +23,8 @@ from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import (
     Reconstruction,
-    reconstruct_at_poses,
     solve,
+    sum_halves,
     whole_sum,
 )
 from napari_tomoflow.core.averaging.reference_maps import globally_filtered, locally_filtered, tight_mask
@@ -269,26 +269,30 @@ class _Course:
 
     def ended(self, sums: "_Sums", state: State) -> Refined:
         """Make the average of the last iteration, filtered by how far its masked halves agree."""
-        recipe, symmetry = self.recipe, self.recipe.symmetry
-        if sums.grid.box_px == recipe.box_px:
-            curve, mask = sums.curve, sums.mask
-            average = solve(sums.cubes, sums.grid, symmetry_operators(symmetry), np.clip(curve.corrected, 0.0, 1.0))
-        else:
-            source = self.source(recipe.box_px, recipe.pixel_ang).at(state.particles)
-            average = reconstruct_at_poses(
-                source, symmetry=symmetry, weights=sums.weights, map_batches=self.map_batches
-            )
-            mask = self._mask(average.halves, state.radius)
-            curve = fsc_curve(*average.halves, recipe.pixel_ang, mask, recipe.seed)
+        if sums.grid.box_px != self.recipe.box_px:
+            sums = self._at_full_size(sums, state)
+        agreed = np.clip(sums.curve.corrected, 0.0, 1.0)
+        average = solve(sums.cubes, sums.grid, symmetry_operators(self.recipe.symmetry), agreed)
         return Refined(
             particles=state.particles,
             average=average,
-            curve=curve,
-            resolution_ang=self._resolution_ang(curve),
+            curve=sums.curve,
+            resolution_ang=self._resolution_ang(sums.curve),
             weights=sums.weights,
             history=state.history,
-            mask=mask,
+            mask=sums.mask,
         )
+
+    def _at_full_size(self, sums: "_Sums", state: State) -> "_Sums":
+        """Sum the particles where they are on the grid of the average, and compare the halves there."""
+        recipe = self.recipe
+        grid, source = CubeGrid(recipe.box_px), self.source(recipe.box_px, recipe.pixel_ang).at(state.particles)
+        halves = sum_halves(source, grid, sums.weights, map_batches=self.map_batches)
+        cubes = [whole_sum(cube, recipe.symmetry, grid) for cube in halves]
+        raw = solve(cubes, grid, symmetry_operators(recipe.symmetry))
+        mask = self._mask(raw.halves, state.radius)
+        curve = fsc_curve(*raw.halves, recipe.pixel_ang, mask, recipe.seed)
+        return _Sums(cubes, grid, curve, mask, sums.weights)
 
     def _mask(self, halves: tuple[Reals, Reals], radius: float) -> Reals:
         """Return the mask on the grid of halves whose detail up to a radius was known before."""
