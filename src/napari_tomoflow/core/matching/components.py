@@ -36,6 +36,11 @@ _MOST_COMPONENTS = 256
 _SAMPLE = 1200
 """Stencils the components are made from: four times as many as there are components."""
 
+_SAMPLED_VOXELS = 1e8
+"""Of all these together: where a particle is very many voxels wide, there are fewer of them."""
+
+_STENCILS_AT_A_TIME = 64
+
 _SHARE_TRIED = 0.08
 """Of a block's voxels, the best after the first round. Of the 30S subunits of a simulated tomogram at 100 e/Å² nine in
 ten are among the best 0.4 %, and all among 4.2 %."""
@@ -65,35 +70,38 @@ class Components:
 
     def __init__(self, stencil: Stencil, rotations: Floats, power_kept: float = _POWER_KEPT) -> None:
         self._stencil = stencil
-        chosen = np.random.default_rng(0).permutation(len(rotations))[:_SAMPLE]
-        sample = np.stack([stencil(rotation) for rotation in rotations[chosen]])
-        self._inside = (sample != 0).any(axis=0)
-        flat = sample[:, self._inside]
+        self._inside = stencil(rotations[0]) != 0
+        count = min(_SAMPLE, int(_SAMPLED_VOXELS / max(1, int(self._inside.sum()))))
+        flat = self._rows(np.random.default_rng(0).permutation(rotations)[:count])
         with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
             power, mixed = np.linalg.eigh((flat @ flat.T).astype(np.float64))
             power, mixed = power[::-1], mixed[:, ::-1]
             enough = np.searchsorted(np.cumsum(power), power_kept * power.sum()) + 1
             count = min(int(enough), _MOST_COMPONENTS)
-            scaled = (mixed[:, :count] / np.sqrt(power[:count])).astype(np.float32)
+            scaled = (mixed[:, :count] / np.sqrt(np.maximum(power[:count], 1e-30))).astype(np.float32)
             self._flat = np.ascontiguousarray(scaled.T @ flat)
-        self.boxes = np.zeros((count, *sample.shape[1:]), np.float32)
+        self.boxes = np.zeros((count, *self._inside.shape), np.float32)
         self.boxes[:, self._inside] = self._flat
 
     def weights(self, rotations: Floats, report: Report, doing: str) -> Image:
         """Sum up the stencils of some rotations, norms kept: float32[R, K]."""
         result = np.empty((len(rotations), len(self._flat)), np.float32)
-        firsts = range(0, len(rotations), _ROTATIONS_AT_A_TIME)
+        firsts = range(0, len(rotations), _STENCILS_AT_A_TIME)
 
         def one(number: int, stop: threading.Event) -> None:
-            rows = slice(firsts[number], firsts[number] + _ROTATIONS_AT_A_TIME)
+            rows = slice(firsts[number], firsts[number] + _STENCILS_AT_A_TIME)
             if not stop.is_set():
-                flat = np.stack([self._stencil(rotation)[self._inside] for rotation in rotations[rows]])
+                flat = self._rows(rotations[rows])
                 sums = flat @ self._flat.T
                 result[rows] = sums * (_norms(flat) / np.maximum(_norms(sums), 1e-30))
 
         with threadpool_limits(1, "blas"):
             each_in_threads(one, len(firsts), report, doing)
         return result
+
+    def _rows(self, rotations: Floats) -> Image:
+        """Make stencils, only the voxels under the mask: float32[R, voxels]."""
+        return np.stack([self._stencil(rotation)[self._inside] for rotation in rotations])
 
 
 @dataclass(frozen=True, eq=False)

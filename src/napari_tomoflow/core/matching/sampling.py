@@ -12,7 +12,7 @@ and with its sign where nothing was corrected; times the damage once more where 
 Legend: T tilts in use.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -146,5 +146,5 @@ def sampling_of(
 
 def ctf_of_tilts(ctf: CtfSeries, tilts: NDArray[np.int64]) -> CtfSeries:
     """Take the CTF of some tilts."""
-    names = ("defocus_u_ang", "defocus_v_ang", "azimuth_deg", "phase_deg", "fit_ang", "score")
-    return ctf.replace(**{name: getattr(ctf, name)[tilts] for name in names})
+    values = {field.name: getattr(ctf, field.name) for field in fields(ctf)}
+    return ctf.replace(**{name: value[tilts] for name, value in values.items() if isinstance(value, np.ndarray)})

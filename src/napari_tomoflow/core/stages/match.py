@@ -63,9 +63,11 @@ def match(
     -----
     The score is the correlation coefficient under a ball (Roseman), of a template that has lost what the tomogram
     has lost: the missing wedge, and in every direction the mean of what the tilts there have kept, exposure and CTF
-    included. The fast search tries all orientations at half the sampling and scores what it finds at full sampling.
-    The threshold comes from a template of the same power with random phases, searched for in the same way. Gold is
-    found by its density and left out. Cost: see ``tests/benchmarks/bench_match.py``.
+    included. The fast search tries all orientations at coarser sampling, with stencils summed up from their principal
+    components, and scores what it finds at full sampling. The threshold comes from a template of the same power with
+    random phases, searched for in the same way; of a large tomogram the fast search takes a part for that. Where too
+    little is there to measure, normal noise is assumed and ``quality["warnings"]`` says so, as it hands on what was
+    said against the CTF. Gold is found by its density and left out. Cost: see ``tests/benchmarks/bench_match.py``.
 
     References
     ----------
@@ -130,6 +132,6 @@ def _sampling(
 
 MATCH = Stage.of(
     match,
-    version=2,
+    version=3,
     cites=("10.1016/S0304-3991(02)00333-9", "10.3390/ijms241713375", "10.1038/s41467-024-47839-8"),
 )
