@@ -56,6 +56,12 @@ class SceneParams:
         Errors of the poses the ensemble knows, along and about each axis.
     defocus_sd_ang : float
         Errors of the defocus of each tilt the ensemble knows.
+    known_optics : Optics or None
+        What the ensemble believes of the microscope; the truth by default.
+    weak_scale, weak_b_ang2 : float
+        Amplitude and B factor of the last series, which the ensemble believes to be like the others.
+    tilt_weakens : bool
+        Whether particles are weaker where the ice is longer, as the ensemble believes they are.
     """
 
     count: int = 1000
@@ -77,6 +83,10 @@ class SceneParams:
     thickness_ang: float = 1_000.0
     seed: int = 1
     optics: Optics = field(default_factory=Optics)
+    known_optics: Optics | None = None
+    weak_scale: float = 1.0
+    weak_b_ang2: float = 0.0
+    tilt_weakens: bool = False
 
     @property
     def box_px(self):
@@ -162,6 +172,9 @@ def make_scene(params=FAST):
         particles = _particles(params, name, count, rng)
         alignments[name], nominal[name] = _alignments(params, rng)
         ctfs[name], known[name] = _defocus(params, rng)
+        if number == params.n_series - 1:
+            scale, b_ang2 = (np.full(params.n_tilts, one) for one in (params.weak_scale, params.weak_b_ang2))
+            ctfs[name] = ctfs[name].replace(scale=scale, b_ang2=b_ang2)
         places[name], depth_ang = _bent(params, particles, alignments[name], rng)
         series[name] = camera.series(name, particles, alignments[name], ctfs[name], places[name], depth_ang, rng)
         true_sets.append(particles)
@@ -223,7 +236,7 @@ def _defocus(params, rng):
     defocus_ang = params.defocus_ang + rng.uniform(-7000, 7000) + rng.normal(0, 200, params.n_tilts)
     true = CtfSeries(optics=params.optics, defocus_u_ang=defocus_ang, defocus_v_ang=defocus_ang, hand=params.hand)
     off = defocus_ang + params.defocus_sd_ang * rng.normal(size=params.n_tilts)
-    return true, true.replace(defocus_u_ang=off, defocus_v_ang=off)
+    return true, true.replace(defocus_u_ang=off, defocus_v_ang=off, optics=params.known_optics or params.optics)
 
 
 def _bent(params, particles, alignment, rng):
@@ -282,6 +295,8 @@ class _Camera:
         for tilt in range(params.n_tilts):
             turns = alignment.rotations[tilt] @ particles.matrices
             phase = self._phase(tilt, turns, ctf, places_ang_yx[tilt], depth_ang[tilt])
+            if params.tilt_weakens:
+                phase *= np.float32(alignment.rotations[tilt, 2, 2])
             mean = params.dose_per_tilt_e_ang2 * params.pixel_ang**2
             # As many electrons to a pixel as here are as good as normal.
             counts = mean * (1.0 - 2.0 * phase) + np.sqrt(mean) * rng.standard_normal(phase.shape, np.float32)
@@ -305,7 +320,10 @@ class _Camera:
         slices = self._grid.extract(self._cube, np.ascontiguousarray(turns[:, :2], np.float32))
         defocus = ctf.defocus_u_ang[tilt] + ctf.hand * depth_ang
         slices *= self._response.ctf(defocus, defocus, 0.0, 0.0) * shift_phases(m, at_px - whole)
-        slices *= self._response.fading(self._params.dose_mid_e_ang2[tilt]) * self._envelope
+        left = self._response.fading(self._params.dose_mid_e_ang2[tilt], ctf.b_ang2[tilt])
+        slices *= left * self._envelope * np.float32(ctf.scale[tilt])
+        if self._response.odd_wave is not None:
+            slices *= self._response.odd_wave
         boxes = np.fft.fftshift(scipy.fft.irfft2(slices, s=(m, m), norm="ortho"), axes=(1, 2))
         canvas = np.zeros((n + 2 * m, n + 2 * m), np.float32)
         for box, (y, x) in zip(boxes, whole + m - m // 2, strict=True):

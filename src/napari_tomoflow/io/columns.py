@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Optics
+from napari_tomoflow.core.model import Aberrations, Alignment, CtfSeries, Optics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,8 @@ ALIGNMENT_COLUMNS = ("rlnTomoXTilt", "rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShi
 _LARGEST = 2**53
 """Whole numbers beyond this are no longer exact as float64."""
 CTF_COLUMNS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
+_BEAM_TILT = ("rlnBeamTiltX", "rlnBeamTiltY")
+_ZERNIKE = ("rlnOddZernike", "rlnEvenZernike")
 
 
 def column(table: "pd.DataFrame", name: str) -> NDArray[np.float64]:
@@ -153,8 +155,15 @@ def table_from_ctf(ctf: CtfSeries) -> "pd.DataFrame":
             "rlnPhaseShift": ctf.phase_deg,
             "rlnCtfMaxResolution": ctf.fit_ang,
             "rlnCtfFigureOfMerit": ctf.score,
+            **_strengths(ctf),
         }
     )
+
+
+def _strengths(ctf: CtfSeries) -> dict[str, NDArray[np.float64]]:
+    """Lay out how strong the tilts are, where anybody found out."""
+    columns = {"tomoflowScale": ctf.scale, "tomoflowBFactor": ctf.b_ang2}
+    return columns if np.any(ctf.scale != 1) or np.any(ctf.b_ang2) else {}
 
 
 def ctf_from_table(table: "pd.DataFrame", optics: Optics, hand: int) -> CtfSeries:
@@ -164,6 +173,8 @@ def ctf_from_table(table: "pd.DataFrame", optics: Optics, hand: int) -> CtfSerie
         "phase_deg": column_if_any(table, "rlnPhaseShift"),
         "fit_ang": column_if_any(table, "rlnCtfMaxResolution"),
         "score": column_if_any(table, "rlnCtfFigureOfMerit"),
+        "scale": column_if_any(table, "tomoflowScale"),
+        "b_ang2": column_if_any(table, "tomoflowBFactor"),
     }
     given: dict[str, Any] = {name: values for name, values in optional.items() if values is not None}
     return CtfSeries(
@@ -175,13 +186,18 @@ def ctf_from_table(table: "pd.DataFrame", optics: Optics, hand: int) -> CtfSerie
     )
 
 
-def optics_columns(optics: Optics) -> dict[str, float]:
-    """Lay the optics out."""
-    return {
+def optics_columns(optics: Optics) -> dict[str, Any]:
+    """Lay the optics out, with the aberrations that are known."""
+    known = optics.aberrations
+    columns: dict[str, Any] = {
         "rlnVoltage": optics.voltage_kv,
         "rlnSphericalAberration": optics.cs_mm,
         "rlnAmplitudeContrast": optics.amplitude_contrast,
     }
+    if any(known.beam_tilt_mrad):
+        columns |= dict(zip(_BEAM_TILT, known.beam_tilt_mrad, strict=True))
+    zernike = zip(_ZERNIKE, (known.odd_zernike, known.even_zernike), strict=True)
+    return columns | {name: f"[{','.join(map(repr, map(float, terms)))}]" for name, terms in zernike if terms}
 
 
 def optics_from_columns(values: Any) -> Optics:
@@ -190,4 +206,20 @@ def optics_from_columns(values: Any) -> Optics:
         voltage_kv=float(values["rlnVoltage"]),
         cs_mm=float(values["rlnSphericalAberration"]),
         amplitude_contrast=float(values["rlnAmplitudeContrast"]),
+        aberrations=_aberrations_from_columns(values),
     )
+
+
+def _aberrations_from_columns(values: Any) -> Aberrations:
+    """Read beam tilt and Zernike terms; what is not there is none."""
+    along_x, along_y = (float(values[name]) if name in values else 0.0 for name in _BEAM_TILT)
+    odd, even = (_vector(name, values[name]) if name in values else () for name in _ZERNIKE)
+    return Aberrations((along_x, along_y), odd, even)
+
+
+def _vector(name: str, text: Any) -> tuple[float, ...]:
+    """Read numbers as RELION writes several into one cell: ``[1,2,3]``."""
+    try:
+        return tuple(float(one) for one in str(text).strip("[]").split(",") if one.strip())
+    except ValueError as error:
+        raise DataError(f"{name} cannot be {text!r}; give numbers in brackets, e.g. [0.1,0.2].") from error

@@ -154,6 +154,8 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
         hand = _hand(item)
         alignment = item.need(Alignment)
         path = write_relion_series(folder, series, alignment, ctf, _stack_of(series))
+        if ctf is not None:
+            series = series.replace(optics=ctf.optics)
         rows.append(relion_row(series, hand))
         if (tomogram := item.get(Tomogram)) is not None:
             tomograms.append(relion_row(series, hand, tomogram))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries, Tomogram
-from napari_tomoflow.io.columns import optics_columns, table_from_alignment, table_from_ctf
+from napari_tomoflow.io.columns import column, optics_columns, table_from_alignment, table_from_ctf
+from napari_tomoflow.io.files import naming
 from napari_tomoflow.io.foreign import StackFacts, spread_over
 from napari_tomoflow.io.relion import STAR_SUFFIXES, RelionSeries, read_relion_series, relion_alignment, resolve
 from napari_tomoflow.io.star import write_star
@@ -53,7 +54,7 @@ def write_relion_series(
     tables = [pd.DataFrame(columns), table_from_alignment(alignment)]
     if ctf is not None:
         # What a tilted slab leaves of the signal, as our own weights have it.
-        scale = np.abs(alignment.rotations[:, 2, 2])
+        scale = np.abs(alignment.rotations[:, 2, 2]) * ctf.scale
         tables += [table_from_ctf(ctf), pd.DataFrame({"rlnCtfScalefactor": scale})]
     table = pd.concat(tables, axis=1)
     theirs = [name for name in table.columns if not name.startswith(_OURS)]
@@ -139,7 +140,8 @@ def _images_of(series: RelionSeries, stack: StackFacts) -> NDArray[np.int64]:
     numbers = _slices(table)
     if numbers is not None and np.isin(numbers, np.arange(stack.n_tilts)).all():
         return numbers
-    nominal_deg = np.array(table["rlnTomoNominalStageTiltAngle"], np.float64)
+    with naming(series.path):
+        nominal_deg = column(table, "rlnTomoNominalStageTiltAngle")
     found = None if stack.tilt_deg is None else match_angles(stack.tilt_deg, nominal_deg, _SAME_TILT_DEG)
     if found is not None:
         return found

@@ -25,7 +25,7 @@ TEXT_COLUMNS = (
     "rlnMicrographGainName", "rlnMicrographGainNameAbsolute", "rlnMicrographMovieNameAbsolute",
     "tomoflowName", "tomoflowStack", "tomoflowStackAbsolute", "tomoflowStackOdd", "tomoflowStackOddAbsolute",
     "tomoflowStackEven", "tomoflowStackEvenAbsolute", "tomoflowContrast", "tomoflowExcludedBecause",
-    "tomoflowAbsentBecause",
+    "tomoflowAbsentBecause", "rlnOddZernike", "rlnEvenZernike",
 )  # fmt: skip
 """Columns that are text even where they look like numbers: a series may be called 017."""
 

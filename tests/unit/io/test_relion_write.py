@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import CtfSeries, Optics, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Aberrations, CtfSeries, Optics, TiltSeries, Tomogram
+from napari_tomoflow.io.columns import optics_from_columns
 from napari_tomoflow.io.foreign import StackFacts
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.io.relion import list_relion_series, read_relion_series, relion_ctf, relion_raw_stack
@@ -97,6 +98,17 @@ def test_the_size_of_a_tomogram_is_even_and_in_unbinned_pixels(stack):
     row = relion_row(series(stack), 1, tomogram)
     assert (row["rlnTomoTomogramBinning"], row["rlnTomoHand"]) == (3, 1)
     assert [row[f"rlnTomoSize{axis}"] for axis in "XYZ"] == [36, 24, 16]
+
+
+def test_relion_reads_the_aberrations_of_a_lens_in_its_own_columns(stack):
+    lens = Optics(aberrations=Aberrations((0.5, -0.25), (0.0, 2.0), (1.0, 0.0, 3.0)))
+    row = relion_row(series(stack).replace(optics=lens), 1)
+    assert (row["rlnBeamTiltX"], row["rlnBeamTiltY"]) == (0.5, -0.25)
+    assert (row["rlnOddZernike"], row["rlnEvenZernike"]) == ("[0.0,2.0]", "[1.0,0.0,3.0]")
+    assert optics_from_columns(row) == lens
+    assert not any("Zernike" in name or "BeamTilt" in name for name in relion_row(series(stack), 1))
+    with pytest.raises(DataError, match=r"rlnOddZernike cannot be '\[0.0;2.0\]'"):
+        optics_from_columns({**row, "rlnOddZernike": "[0.0;2.0]"})
 
 
 def test_rows_that_name_files_find_their_images_by_angle(tmp_path, stack):

@@ -9,6 +9,7 @@ import pytest
 
 from napari_tomoflow.core.errors import DataError, MissingError
 from napari_tomoflow.core.model import (
+    Aberrations,
     Alignment,
     CtfSeries,
     Deformation,
@@ -80,6 +81,7 @@ CTF = CtfSeries(
     score=RNG.uniform(size=N),
     hand=-1,
 )
+ABERRANT = Optics(200.0, 1.4, 0.1, Aberrations((1 / 3, -2.0), (0.1, 0.0, -1e-7), (1e5 / 3,)))
 PARTICLES = ParticleSet(
     centers_ang_zyx=RNG.normal(0, 500, (5, 3)),
     quaternions_xyzw=RNG.normal(size=(5, 4)),
@@ -130,6 +132,7 @@ def got_keys(mapping):
         BENT,
         BENT.replace(landmarks=LANDMARKS.subset(LANDMARKS.tilt == 3)),
         CTF,
+        CTF.replace(optics=ABERRANT, scale=RNG.uniform(0.5, 2, N), b_ang2=RNG.normal(0, 90, N)),
         PARTICLES,
         TOMOGRAM,
         LABELS,
@@ -143,6 +146,7 @@ def got_keys(mapping):
         "bent, with landmarks",
         "with one measurement",
         "ctf",
+        "ctf of an aberrant lens",
         "particles",
         "tomogram",
         "labels",

@@ -11,6 +11,7 @@ so that the expected volume is the particle's density times the sampling, freque
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +72,8 @@ def subtilts_of(source: DatasetImages, least_seen: float, ctf: CtfHandling = "no
         raise DataError("No particle lies within enough images; take a smaller diameter, or ask for fewer tilts.")
     joined: dict[str, Any] = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
     pixel_ang, optics = _one_kind(source, [str(part.tomogram[0]) for part in parts if len(part)])
+    # What is cut out has had its odd aberrations taken out.
+    optics = replace(optics, aberrations=optics.aberrations.without_odd())
     return SubtiltSet(particles=ParticleSet.joined(parts), pixel_ang=pixel_ang, optics=optics, **joined)
 
 
@@ -92,7 +95,7 @@ def _columns(series: SeriesImages, particles: ParticleSet, seen: NDArray[np.bool
         "azimuth_deg": azimuth_deg,
         "phase_deg": phase_deg,
         "dose_e_ang2": series.dose_e_ang2[index],
-        "weight": np.abs(rotations[:, 2, 2]),
+        "weight": np.abs(rotations[:, 2, 2]) * series.strength[index],
     }
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Optics
 from napari_tomoflow.core.ops import ctf as ctf_ops
+from napari_tomoflow.core.ops.aberrations import even_phase_rad, odd_phase_rad
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.ops.fourier import half_frequencies
 
@@ -63,13 +64,22 @@ class Response:
         Of the images.
     optics : Optics
     dose_weighting : {"grant-grigorieff", "b-factor", "none"}
+
+    Attributes
+    ----------
+    odd_wave : complex64[m, m // 2 + 1] or None
+        What aberrations that turn opposite frequencies oppositely multiply images by; None where there are none.
     """
 
     def __init__(self, size_px: int, pixel_ang: float, optics: Optics, dose_weighting: DoseModel) -> None:
         ky, kx = ctf_ops.rfft_frequencies((size_px, size_px), pixel_ang)
         k_inv_ang = np.hypot(ky, kx)
         twice = 2 * np.arctan2(ky, kx)
-        self._offset = ctf_ops.gamma_rad(k_inv_ang, 0.0, optics).astype(np.float32)
+        aberration = even_phase_rad((ky, kx), optics)
+        self._offset = (ctf_ops.gamma_rad(k_inv_ang, 0.0, optics) - aberration).astype(np.float32)
+        self.odd_wave: Waves | None = None
+        if optics.aberrations.is_odd:
+            self.odd_wave = np.exp(1j * odd_phase_rad((ky, kx), optics)).astype(np.complex64)
         slope = ctf_ops.gamma_per_defocus(k_inv_ang, optics)
         self._slope = slope.astype(np.float32)
         self._along, self._across = (
@@ -78,6 +88,7 @@ class Response:
         )
         with np.errstate(divide="ignore"):
             per_dose = np.log(ctf_ops.dose_envelope(k_inv_ang, 1.0, optics.voltage_kv, dose_weighting))
+        self._quarter = (0.25 * k_inv_ang**2).astype(np.float32)
         self._per_dose = per_dose.astype(np.float32)
 
     def ctf(self, u_ang: ArrayLike, v_ang: ArrayLike, azimuth_deg: ArrayLike, phase_deg: ArrayLike) -> Reals:
@@ -96,9 +107,17 @@ class Response:
         gamma += self._offset + _planes(np.deg2rad(phase))
         return np.asarray(np.sin(gamma, out=gamma))
 
-    def fading(self, dose_e_ang2: ArrayLike) -> Reals:
-        """Return the amplitude that exposures leave: float32[..., m, m // 2 + 1]."""
-        return np.asarray(np.exp(_planes(dose_e_ang2) * self._per_dose))
+    def set_right(self, images_rft: Waves) -> None:
+        """Take the odd aberrations out of transforms, in place."""
+        if self.odd_wave is not None:
+            images_rft *= self.odd_wave.conj()
+
+    def fading(self, dose_e_ang2: ArrayLike, b_ang2: ArrayLike = 0.0) -> Reals:
+        """Return the amplitude that exposures, and B factors beyond them, leave: float32[..., m, m // 2 + 1]."""
+        faded = _planes(dose_e_ang2) * self._per_dose
+        if np.any(b_ang2):
+            faded = faded - _planes(b_ang2) * self._quarter
+        return np.asarray(np.exp(faded))
 
 
 def cropped_rft(boxes: Reals, size: int) -> Waves:

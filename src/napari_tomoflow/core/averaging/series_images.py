@@ -142,6 +142,7 @@ class SeriesImages:
         # Pixel n // 2 of the box and the fraction beyond it become pixel 0.
         back_px = -(self._raw_px // 2 + seen_px - whole) * (self._wide_px / self._raw_px)
         images_rft *= shift_phases(self._wide_px, back_px)
+        self._response.set_right(images_rft)
         noise = on_half_transform(self._noise[index].amplitude, self._wide_px)
         return WideBoxes(images_rft, self._ctf_at(index, depth_ang), self._left(index), noise, visible)
 
@@ -183,13 +184,14 @@ class SeriesImages:
     def _left(self, index: int) -> Reals:
         """Return what exposure and tilt leave of the signal: float32[m, m // 2 + 1]."""
         tilt = int(self.tilts[index])
-        left = self._response.fading(self.dose_e_ang2[index])
-        return left * np.float32(abs(self.alignment.rotations[tilt, 2, 2])) if self._sampling.tilt_weighting else left
+        left = self._response.fading(self.dose_e_ang2[index], 0.0 if self._ctf is None else self._ctf.b_ang2[tilt])
+        weight = abs(self.alignment.rotations[tilt, 2, 2]) if self._sampling.tilt_weighting else 1.0
+        return left * np.float32(weight * self.strength[index])
 
     def left_by_relion(self, index: int) -> Reals:
         """Return what RELION 5 takes exposure and tilt to leave, whatever the sampling: float32[m, m // 2 + 1]."""
         fading = relion_fading(self._wide_px, self.pixel_ang, self.dose_before_e_ang2[index])
-        return fading * np.float32(abs(self.alignment.rotations[self.tilts[index], 2, 2]))
+        return fading * np.float32(abs(self.alignment.rotations[self.tilts[index], 2, 2]) * self.strength[index])
 
     def _ctf_at(self, index: int, depth_ang: Floats) -> Reals:
         """Return the CTF at some heights: float32[P, m, m // 2 + 1]."""
@@ -212,6 +214,11 @@ class SeriesImages:
         """Exposure at the middle of each image in use, e/Å²: float64[T]."""
         series = self._series
         return np.asarray((series.dose_before_e_ang2 + series.dose_of_tilt_e_ang2 / 2)[self.tilts])
+
+    @property
+    def strength(self) -> Floats:
+        """Amplitude of each image in use, over what exposure and tilt leave: float64[T]."""
+        return np.ones(len(self.tilts)) if self._ctf is None else self._ctf.scale[self.tilts]
 
     def lens(self, index: int, depth_ang: Floats) -> Floats:
         """Return how the `index`-th tilt in use sees particles at some heights, zeros where no CTF is known.

@@ -102,6 +102,7 @@ class StackImages:
         images_rft = cropped_rft(np.fft.ifftshift(boxes, axes=(1, 2)), wide)
         off_ang_yx = subtilts.shift_ang_yx[rows] + moved_ang_xyz[:, 1::-1]
         images_rft *= shift_phases(wide, -off_ang_yx / self.pixel_ang)
+        self._response.set_right(images_rft)
         left = self._left(rows) / self._noise
         ctf = self._response.ctf(
             subtilts.defocus_u_ang[rows],

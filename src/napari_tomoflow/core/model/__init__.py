@@ -1,5 +1,6 @@
 """The nouns: everything that passes between stages is one of these."""
 
+from napari_tomoflow.core.model.aberrations import Aberrations
 from napari_tomoflow.core.model.aligned_map import AlignedMap
 from napari_tomoflow.core.model.aligned_series import AlignedSeries
 from napari_tomoflow.core.model.alignment import Alignment
@@ -27,6 +28,7 @@ from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.model.tomogram import Tomogram
 
 __all__ = [
+    "Aberrations",
     "AlignedMap",
     "AlignedSeries",
     "Alignment",

@@ -9,6 +9,8 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Noun, finite, floats, per_item
 from napari_tomoflow.core.model.optics import Optics
 
+_KNOWN = ("defocus_u_ang", "defocus_v_ang", "azimuth_deg", "phase_deg", "scale", "b_ang2")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CtfSeries(Noun):
@@ -27,6 +29,10 @@ class CtfSeries(Noun):
         Finest resolution to which the fit holds; NaN when unknown.
     score : float64[N]
         Agreement of spectrum and fit, 0 to 1; NaN when unknown.
+    scale : float64[N]
+        Amplitude of particles over what exposure and tilt leave of them.
+    b_ang2 : float64[N]
+        B factor beyond that of the exposure: amplitudes fall by exp(−B k² / 4); positive where detail is weaker.
     hand : {-1, 0, +1}
         Sign of defocus = defocus_i + hand · depth; 0 is undecided and leaves the depth term off.
     """
@@ -38,16 +44,18 @@ class CtfSeries(Noun):
     phase_deg: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
     fit_ang: NDArray[np.float64] = field(default_factory=lambda: np.array(np.nan))
     score: NDArray[np.float64] = field(default_factory=lambda: np.array(np.nan))
+    scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(()))
+    b_ang2: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
     hand: int = 0
 
     def __post_init__(self) -> None:
         """Spread single values over all tilts and check counts."""
         n = len(np.atleast_1d(self.defocus_u_ang))
-        names = ("defocus_u_ang", "defocus_v_ang", "azimuth_deg", "phase_deg", "fit_ang", "score")
+        names = (*_KNOWN, "fit_ang", "score")
         for name in names:
             object.__setattr__(self, name, floats(getattr(self, name), (n,)))
         per_item("CtfSeries", n, **{name: getattr(self, name) for name in names})
-        finite("CtfSeries", **{name: getattr(self, name) for name in names[:4]})
+        finite("CtfSeries", **{name: getattr(self, name) for name in _KNOWN})
         if self.hand not in (-1, 0, 1):
             raise DataError(f"The defocus hand cannot be {self.hand}; give -1, +1, or 0 for undecided.")
 

@@ -1,8 +1,9 @@
 """What the microscope is set to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from napari_tomoflow.core.errors import DataError
+from napari_tomoflow.core.model.aberrations import Aberrations
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,14 @@ class Optics:
         Spherical aberration.
     amplitude_contrast : float
         Fraction of amplitude contrast, 0 to 1.
+    aberrations : Aberrations
+        All that these and the defocus do not say.
     """
 
     voltage_kv: float = 300.0
     cs_mm: float = 2.7
     amplitude_contrast: float = 0.07
+    aberrations: Aberrations = field(default_factory=Aberrations)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

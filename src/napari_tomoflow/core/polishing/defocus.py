@@ -12,36 +12,31 @@ References
 Zivanov et al. 2022, doi:10.7554/eLife.83724, for the scan of each tilt with a regulariser.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.averaging.aligning import halves_apart
-from napari_tomoflow.core.averaging.images import Indices, batches
+from napari_tomoflow.core.averaging.images import Indices
 from napari_tomoflow.core.averaging.series_images import DatasetImages
-from napari_tomoflow.core.model import CtfSeries, ParticleSet
+from napari_tomoflow.core.model import CtfSeries
 from napari_tomoflow.core.ops.peaks import vertex
-from napari_tomoflow.core.polishing.defocus_sums import Band, FringeSums, SumFringes
+from napari_tomoflow.core.polishing.calibration import calibrated
+from napari_tomoflow.core.polishing.defocus_sums import Band, Comparison, FringeSums, SumFringes, pooled
+from napari_tomoflow.core.polishing.folds import in_folds
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 
-BATCH = 16
-"""Particles worked on together."""
-
 LEAST_GAIN = 3.0
 """Log likelihood, of particles left out, that a change must gain: e³ to 1 in its favour."""
 
-_SURE = 3.0
+SURE = 3.0
 """Standard errors by which that must be more than nothing."""
-
-_SMOOTH_RINGS = 13
-"""Rings over which amplitudes are taken to be alike: three steps of frequency."""
 
 _HAND_PARTICLES = 128
 """Particles of a series that are asked for its hand."""
@@ -84,6 +79,8 @@ class RefinedCtf:
     ----------
     ctf : CtfSeries
         The known one where nothing better was found.
+    tilts : int64[T]
+        Those in use.
     sums : FringeSums per fold
         Of all particles, at the known defocus.
     offset_ang : float64[T]
@@ -93,6 +90,7 @@ class RefinedCtf:
     """
 
     ctf: CtfSeries
+    tilts: Indices
     sums: tuple[FringeSums, ...]
     offset_ang: Floats
     record: dict[str, Any]
@@ -136,43 +134,11 @@ def refine_ctf(
     refined = {}
     for name, folds in calibrated(sums).items():
         offset_ang, record = fit_offsets(folds, settings)
-        ctf = shifted(known[name], source.of_series(name).tilts, offset_ang)
-        refined[name] = RefinedCtf(ctf, folds, offset_ang, told[name] | record)
+        tilts = source.of_series(name).tilts
+        ctf = shifted(known[name], tilts, offset_ang)
+        refined[name] = RefinedCtf(ctf, tilts, sums[name], offset_ang, told[name] | record)
     report(1, 1, "Refined the CTF")
     return refined
-
-
-def calibrated(sums: Mapping[str, Sequence[FringeSums]]) -> dict[str, tuple[FringeSums, ...]]:
-    """Give the map the amplitudes that all images show, ring by ring.
-
-    A map that is too weak in some rings is fitted best by a CTF that is: its defocus would be off. Over a few shells
-    and all tilts of all series the CTF passes through all its phases: no defocus can pretend to be an amplitude there.
-
-    Parameters
-    ----------
-    sums : mapping of str to sequence of FringeSums
-        Of each series, in folds.
-    """
-    if not sums:
-        return {}
-    k_inv_ang = next(iter(sums.values()))[0].k_inv_ang
-    agreement, power = np.zeros(len(k_inv_ang)), np.zeros(len(k_inv_ang))
-    for folds in sums.values():
-        pooled = _pooled(folds)
-        by_ring = pooled.by_ring(np.zeros(len(pooled.sums)))
-        for total, one in zip((agreement, power), by_ring, strict=True):
-            total += np.interp(k_inv_ang, pooled.k_inv_ang, _smooth(one.sum(axis=0)))
-    amplitude = np.divide(np.maximum(agreement, 0.0), power, out=np.ones(len(power)), where=power > 0)
-    return {
-        name: tuple(one.scaled(np.interp(one.k_inv_ang, k_inv_ang, amplitude)) for one in folds)
-        for name, folds in sums.items()
-    }
-
-
-def _smooth(values: Floats) -> Floats:
-    """Average over neighbouring rings."""
-    width = min(_SMOOTH_RINGS, len(values) - (len(values) + 1) % 2)
-    return np.convolve(np.pad(values, width // 2, "edge"), np.full(width, 1.0 / width), "valid")
 
 
 def fit_offsets(
@@ -191,8 +157,8 @@ def fit_offsets(
     # Of spreads that do about as well the narrowest.
     best = min(spread for spread, gain in gains.items() if gain >= max(gains.values()) - LEAST_GAIN)
     error = float(each[best].std() * np.sqrt(each[best].size))
-    taken = gains[best] > max(LEAST_GAIN, _SURE * error)
-    offset_ang = _best(_pooled(folds), best, settings) if taken else np.zeros(len(folds[0].sums))
+    taken = gains[best] > max(LEAST_GAIN, SURE * error)
+    offset_ang = _best(pooled(folds), best, settings) if taken else np.zeros(len(folds[0].sums))
     record = {
         "defocus_taken": taken,
         "defocus_gain_left_out": {f"{spread:g}": round(gain, 2) for spread, gain in gains.items()},
@@ -209,7 +175,7 @@ def _gains_left_out(folds: Sequence[FringeSums], spread_ang: float, settings: De
     for number, one in enumerate(folds):
         rest = [other for other in folds if other is not one]
         if rest:
-            others = _pooled(rest)
+            others = pooled(rest)
             found = _best(others, spread_ang, settings)
             gains[number] = one.likelihood(found, others) - one.likelihood(np.zeros(len(found)), others)
     return gains
@@ -258,7 +224,7 @@ def _hand(
     gain = {}
     for number, hand in enumerate((-1, 1)):
         handed = _with_ctf(source, name, known.replace(hand=hand))
-        sums = _pooled(_folded(handed, halves, band, some, 1, part(report, number, 2), map_batches))
+        sums = pooled(_folded(handed, halves, band, some, 1, part(report, number, 2), map_batches))
         # Series whose defocus is off alike must not be mistaken for ones of the other hand.
         gain[hand] = float(np.sum(sums.gain(_best(sums, 0.0, DefocusSettings()))))
     likelier = -1 if gain[-1] > gain[1] else 1
@@ -284,21 +250,5 @@ def _folded(
 ) -> tuple[FringeSums, ...]:
     """Sum up what some particles of a series say, in folds."""
     particles = source.particles
-    jobs = [(fold, job) for fold in range(n_folds) for job in _jobs(particles, mine[fold::n_folds])]
-    sums: list[FringeSums | None] = [None] * n_folds
-    work = SumFringes.of(source, str(particles.tomogram[mine[0]]), halves, band)
-    report(0, len(jobs), "Comparing fringes")
-    for done, found in enumerate(map_batches(work, [job for _, job in jobs])):
-        fold, before = jobs[done][0], sums[jobs[done][0]]
-        sums[fold] = found if before is None else before + found
-        report(done + 1, len(jobs), "Comparing fringes")
-    return tuple(one for one in sums if one is not None)
-
-
-def _jobs(particles: ParticleSet, mine: Indices) -> list[Indices]:
-    return halves_apart([mine[one] for one in batches(particles[mine], 2 * BATCH)], particles.half)
-
-
-def _pooled(folds: Sequence[FringeSums]) -> FringeSums:
-    """Pool the particles of some folds."""
-    return replace(folds[0], sums=np.sum([one.sums for one in folds], axis=0))
+    work = SumFringes(Comparison.of(source, str(particles.tomogram[mine[0]]), halves, band))
+    return in_folds(work, particles, mine, n_folds, report, map_batches)

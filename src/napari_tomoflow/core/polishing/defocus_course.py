@@ -1,19 +1,30 @@
-"""The CTF of all series, refined against the averages there are."""
+"""The CTF of all series, refined against the averages there are: defocus, hand, aberrations and strength."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.reconstruct import sum_halves, whole_sum
+from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.averaging.sources import RawSources
 from napari_tomoflow.core.model import CtfSeries, Dataset
 from napari_tomoflow.core.ops.ctf import DoseModel
+from napari_tomoflow.core.polishing.aberrations import refine_optics
 from napari_tomoflow.core.polishing.course import Averaged, Species
-from napari_tomoflow.core.polishing.defocus import refine_ctf
-from napari_tomoflow.core.polishing.defocus_scales import series_scales
+from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, refine_ctf
+from napari_tomoflow.core.polishing.defocus_scales import TiltScales, tilt_scales
+from napari_tomoflow.core.polishing.defocus_sums import Band
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
+
+Reals = NDArray[np.float32]
+
+_TURNS = 3
+"""Times everything is refined, at most: with each the average becomes sharper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +35,15 @@ class RefinedCtfs:
     ----------
     ctfs : mapping of str to CtfSeries
         Of all series that have one, the refined ones among them.
-    record : dict
-        Series → what was found, in plain numbers.
+    record : dict of list
+        Series → what each turn found, in plain numbers.
+    optics : list of list
+        What each turn found of every microscope.
     """
 
     ctfs: Mapping[str, CtfSeries]
-    record: dict[str, dict[str, Any]]
+    record: dict[str, list[dict[str, Any]]]
+    optics: list[list[dict[str, Any]]]
 
 
 def refine_ctfs(
@@ -39,7 +53,7 @@ def refine_ctfs(
     report: Report = silent,
     map_batches: MapBatches = in_order,
 ) -> RefinedCtfs:
-    """Average a species, and refine the CTF of every series against it.
+    """Average a species, and refine the CTF of every series against it; again, as long as aberrations are found.
 
     Parameters
     ----------
@@ -50,16 +64,60 @@ def refine_ctfs(
     report, map_batches
         See `core.report` and `core.stage`.
     """
-    recipe = species.recipe
-    source = RawSources(dataset, recipe.diameter_ang / 2, dose_weighting)(recipe.box_px, recipe.pixel_ang)
-    grid = CubeGrid(recipe.box_px)
-    sums = sum_halves(source, grid, species.weights, part(report, 0, 2), map_batches)
-    known = Averaged.of([whole_sum(cube, recipe.symmetry, grid) for cube in sums], grid, species, recipe.seed)
-    first, second = known.filtered(species.mask)
-    fine_ang = recipe.width_ang / known.radius
-    refined = refine_ctf(source, (first, second), fine_ang, report=part(report, 1, 2), map_batches=map_batches)
-    scales = series_scales(refined)
-    return RefinedCtfs(
-        ctfs={**dataset.ctfs, **{name: one.ctf for name, one in refined.items()}},
-        record={name: one.record | scales[name].record() for name, one in refined.items()},
-    )
+    course = _Course(species, dose_weighting, map_batches)
+    record: dict[str, list[dict[str, Any]]] = {}
+    told = []
+    for turn in range(_TURNS):
+        dataset, of_series, of_optics = course.turn(dataset, part(report, turn, _TURNS))
+        for name, one in of_series.items():
+            record.setdefault(name, []).append(one)
+        told.append(of_optics)
+        if not any(one[parity]["accepted"] for one in of_optics for parity in ("odd", "even")):
+            break
+    report(1, 1, "Refined the CTF")
+    return RefinedCtfs(dataset.ctfs, record, told)
+
+
+def _refined(refined: RefinedCtf, found: TiltScales) -> CtfSeries:
+    """Take the CTF that was found, and make the tilts that were compared as strong as they were found to be."""
+    scale, b_ang2 = refined.ctf.scale.copy(), refined.ctf.b_ang2.copy()
+    scale[refined.tilts] *= found.scale
+    b_ang2[refined.tilts] += found.b_ang2
+    return refined.ctf.replace(scale=scale, b_ang2=b_ang2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """All that does not change from one turn to the next."""
+
+    species: Species
+    dose_weighting: DoseModel
+    map_batches: MapBatches
+
+    def turn(self, dataset: Dataset, report: Report) -> tuple[Dataset, dict[str, dict[str, Any]], list[dict[str, Any]]]:
+        """Refine defocus, hand and strength, then aberrations, against one average; say what was found of both."""
+        halves, fine_ang = self._averaged(dataset, part(report, 0, 3))
+        first, last = part(report, 1, 3), part(report, 2, 3)
+        refined = refine_ctf(self._source(dataset), halves, fine_ang, report=first, map_batches=self.map_batches)
+        scales = tilt_scales(refined)
+        # Strength comes first: a series that is weak must not be taken for one whose phases are off.
+        ctfs = {**dataset.ctfs, **{name: _refined(one, scales[name]) for name, one in refined.items()}}
+        source = self._source(dataset.replace(ctfs=ctfs))
+        band = Band(DefocusSettings().coarse_ang, fine_ang)
+        optics, record = refine_optics(source, halves, band, report=last, map_batches=self.map_batches)
+        ctfs |= {name: ctfs[name].replace(optics=one) for name, one in optics.items()}
+        told = {name: one.record | scales[name].record for name, one in refined.items()}
+        return dataset.replace(ctfs=ctfs), told, record
+
+    def _source(self, dataset: Dataset) -> DatasetImages:
+        recipe = self.species.recipe
+        return RawSources(dataset, recipe.diameter_ang / 2, self.dose_weighting)(recipe.box_px, recipe.pixel_ang)
+
+    def _averaged(self, dataset: Dataset, report: Report) -> tuple[tuple[Reals, Reals], float]:
+        """Average the particles: either half, filtered and masked, and the finest detail they agree on, Å."""
+        recipe = self.species.recipe
+        grid = CubeGrid(recipe.box_px)
+        sums = sum_halves(self._source(dataset), grid, self.species.weights, report, self.map_batches)
+        known = Averaged.of([whole_sum(cube, recipe.symmetry, grid) for cube in sums], grid, self.species, recipe.seed)
+        first, second = known.filtered(self.species.mask)
+        return (first, second), recipe.width_ang / known.radius

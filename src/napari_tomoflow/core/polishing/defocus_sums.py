@@ -15,6 +15,7 @@ and the five sums A, B, P, C, E over all particles of a tilt are all there is to
 Legend: T tilts in use, R rings.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,6 +89,11 @@ class FringeSums:
         return np.asarray(2.0 * strength * agreement - strength**2 * power)
 
 
+def pooled(folds: Sequence[FringeSums]) -> FringeSums:
+    """Pool the particles of some folds."""
+    return replace(folds[0], sums=np.sum([one.sums for one in folds], axis=0))
+
+
 @dataclass(frozen=True)
 class Band:
     """Frequencies that are compared, Å: from coarse to fine."""
@@ -97,8 +103,28 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False)
-class SumFringes:
-    """Sums up what some particles of a series say; fit to be sent to another process.
+class Seen:
+    """Images of some particles in one tilt beside the slices they are compared with.
+
+    Attributes
+    ----------
+    products : complex64[P, K]
+        w X S* over the noise: what the image has of the slice, but for the CTF.
+    shown : float32[P, K]
+        w² |S|².
+    sine, cosine : float32[P, K]
+        Of the phase of the CTF as it is known.
+    """
+
+    products: Waves
+    shown: Reals
+    sine: Reals
+    cosine: Reals
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Compares particles of a series with the average of the half they are not of.
 
     Attributes
     ----------
@@ -113,7 +139,7 @@ class SumFringes:
     models: "tuple[Slices, Slices]"
 
     @classmethod
-    def of(cls, source: DatasetImages, name: str, halves: tuple[Reals, Reals], band: Band) -> "SumFringes":
+    def of(cls, source: DatasetImages, name: str, halves: tuple[Reals, Reals], band: Band) -> "Comparison":
         """Prepare to compare the particles of a series.
 
         Parameters
@@ -129,23 +155,41 @@ class SumFringes:
         first, second = (Slices(half, rings) for half in halves)
         return cls(source, rings, (first, second))
 
-    def __call__(self, chosen: Indices) -> FringeSums:
-        """Work on some particles of one half."""
+    def tilts(self, chosen: Indices) -> Iterator[Seen]:
+        """Go through the tilts in use for some particles of one half."""
         particles, rings = self.source.particles[chosen], self.rings
         series = self.source.of_series(str(particles.tomogram[0]))
         image_ang_yx, depth_ang = series.alignment.project(particles.centers_ang_zyx)
         other = self.models[2 - int(particles.half[0])]
-        sums = np.empty((len(series.tilts), 5, len(rings.k_inv_ang)))
         for index, tilt in enumerate(series.tilts):
             boxes = series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
             model = other(rings, series.alignment.rotations[tilt] @ particles.matrices) * boxes.visible[:, None]
             left, noise = rings.inside(boxes.left), rings.inside(boxes.noise)
-            common = np.real(rings.inside(boxes.images_rft).conj() * model) * (left / noise**2)
+            products = rings.inside(boxes.images_rft) * model.conj() * (left / noise**2)
             shown = (model.real**2 + model.imag**2) * (left / noise) ** 2
-            sine, cosine = rings.fringes(series.lens(index, depth_ang[tilt]))
-            products = (common * sine, common * cosine, shown, shown * (1 - 2 * sine**2), 2 * shown * sine * cosine)
-            sums[index] = [rings.summed(one.sum(axis=0, dtype=np.float64)) for one in products]
-        return FringeSums(sums, rings.k_inv_ang, rings.slope_rad_per_ang)
+            yield Seen(products, shown, *rings.fringes(series.lens(index, depth_ang[tilt])))
+
+
+@dataclass(frozen=True, eq=False)
+class SumFringes:
+    """Sums up over rings what some particles of a series say; fit to be sent to another process.
+
+    Attributes
+    ----------
+    comparison : Comparison
+    """
+
+    comparison: Comparison
+
+    def __call__(self, chosen: Indices) -> FringeSums:
+        """Work on some particles of one half."""
+        rings = self.comparison.rings
+        sums = []
+        for seen in self.comparison.tilts(chosen):
+            common, shown, sine, cosine = np.real(seen.products), seen.shown, seen.sine, seen.cosine
+            terms = (common * sine, common * cosine, shown, shown * (1 - 2 * sine**2), 2 * shown * sine * cosine)
+            sums.append([rings.summed(one.sum(axis=0, dtype=np.float64)) for one in terms])
+        return FringeSums(np.array(sums), rings.k_inv_ang, rings.slope_rad_per_ang)
 
 
 class Rings:
@@ -162,6 +206,9 @@ class Rings:
         chosen = once & (radius >= width_ang / band.coarse_ang) & (radius < min(width_ang / band.fine_ang, m / 2 - 1))
         self._at = np.flatnonzero(chosen)
         self.reach = float(radius[chosen].max(initial=0.0)) + 1.0
+        self.frequency_inv_ang_yx = np.stack([np.broadcast_to(axis, radius.shape)[chosen] for axis in (ky, kx)]) * (
+            1.0 / pixel_ang
+        )
         ring = np.floor(radius[chosen] * _RINGS_PER_STEP).astype(np.int64)
         used, self._ring = np.unique(ring, return_inverse=True)
         self.k_inv_ang = (used + 0.5) / (_RINGS_PER_STEP * width_ang)

@@ -36,7 +36,8 @@ class PolishParams(Params):
         30.0, unit="Å", low=2, high=500, help="Regularised: how far images may lie from where they are thought to be."
     )
     ctf: bool = param(
-        False, help="First refine the defocus of every tilt against the average, and find the hand where it is unknown."
+        False,
+        help="First refine against the average what the microscope did: defocus, unknown hands, aberrations, strength.",
     )
     poses: bool = param(True, help="Regularised: turn particles, too, at the geometry found.")
     folds: int = param(
@@ -70,7 +71,8 @@ def polish(
         Alignments, with the bending of the specimen, that any stage can use; the particles where they are then seen;
         and their averages. ``quality["series"]`` tells for every series which parts of the geometry were accepted, by
         how much particles left out gained, and how far tilts moved; ``quality["species"]`` the resolution before and
-        after; ``quality["ctf"]``, where asked for, what was found of every series' CTF.
+        after. Where asked for, ``quality["ctf"]`` tells what each turn found of the CTF and strength of every series,
+        and ``quality["optics"]`` of the aberrations of every microscope.
 
     Raises
     ------
@@ -82,8 +84,9 @@ def polish(
     See `core.polishing.course` for the regularised course, and `core.polishing.subtilt` for the other. In the first
     the shift and angles of each tilt, the bending of the specimen over its exposure, that of each image and the place
     of each particle are tried in turn, and a part is used only if particles that it was not fitted to agree better by
-    it. Both halves share the geometry. See `core.polishing.defocus` for the CTF, which is judged by particles left out,
-    too; the species of most particles tells it. Not done: trajectories of single particles, magnification, aberrations.
+    it. Both halves share the geometry. See `core.polishing.defocus`, `defocus_scales` and `aberrations` for the CTF,
+    which is judged by particles left out, too; the species of most particles tells it. Not done: trajectories of
+    single particles, magnification.
 
     References
     ----------
@@ -91,6 +94,7 @@ def polish(
        deformation together.
     .. [2] Zivanov et al., eLife 11 (2022) e83724, doi:10.7554/eLife.83724. Maps of correlations made once.
     .. [3] Chen et al., Nat. Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8. Images refined by themselves.
+    .. [4] Zivanov et al., IUCrJ 7 (2020) 253, doi:10.1107/S2052252520000081. Aberrations by sums over all images.
     """
     data, species = _prepared(ensemble, params)
     if not params.ctf:
@@ -103,7 +107,8 @@ def polish(
     known = ensemble.replace(ctfs=found.ctfs)
     made = _polished(known, data, species, params, part(report, 1, 2), map_batches, steps)
     ctfs = {name: found.ctfs[name] for name in found.record}
-    return made.replace(ctfs=ctfs, quality={**made.quality, "ctf": found.record})
+    told = {"ctf": found.record, "optics": found.optics}
+    return made.replace(ctfs=ctfs, quality={**made.quality, **told})
 
 
 def _polished(
@@ -205,6 +210,11 @@ def _species(mine: Dataset, known: DensityMap, diameter_ang: float, seed: int) -
 
 POLISH = Stage.of(
     polish,
-    version=1,
-    cites=("10.1038/s41592-020-01054-7", "10.7554/eLife.83724", "10.1038/s41592-019-0591-8"),
+    version=2,
+    cites=(
+        "10.1038/s41592-020-01054-7",
+        "10.7554/eLife.83724",
+        "10.1038/s41592-019-0591-8",
+        "10.1107/S2052252520000081",
+    ),
 )

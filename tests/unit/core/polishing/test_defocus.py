@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.model import CtfSeries, Optics
-from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, calibrated, fit_offsets, shifted
+from napari_tomoflow.core.polishing.calibration import calibrated
+from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, fit_offsets, shifted
 from napari_tomoflow.core.polishing.defocus_scales import series_scales
 from napari_tomoflow.core.polishing.defocus_sums import FringeSums
 
@@ -114,7 +115,7 @@ def of_strength(scale, b_ang2, seed, told=0.15):
         noisy[:, :2] = plain[:, :2] + amplitude * (one.sums - plain)[:, :2]
         folds.append(FringeSums(noisy, K, SLOPE))
     ctf = CtfSeries(optics=Optics(), defocus_u_ang=np.full(TILTS, 2e4), defocus_v_ang=np.full(TILTS, 2e4))
-    return RefinedCtf(ctf, tuple(folds), np.zeros(TILTS), {})
+    return RefinedCtf(ctf, np.arange(TILTS), tuple(folds), np.zeros(TILTS), {})
 
 
 def test_a_weak_and_a_blurred_series_are_told_from_the_others():
