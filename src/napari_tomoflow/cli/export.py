@@ -34,8 +34,8 @@ def export(
     Parameters
     ----------
     to
-        imod, aretomo, relion5, warp or eman2 for all of it; relion5-stacks for extracted particles; relion4, dynamo, stopgap, motl, copick, cbox, coords or
-        csv for particles.
+        imod, aretomo, relion5, warp or eman2 for all of it; relion5-stacks for extracted particles; relion4, dynamo,
+        stopgap, motl, copick, cbox, coords or csv for particles.
     series
         Series to export. [all that have what the program needs]
     from_job

@@ -77,6 +77,25 @@ def _free_bytes(folder: Path) -> int:
         return 0
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors about what is read from a file name it; what the file lacks by name is an error about it.
+
+    Raises
+    ------
+    DataError
+        As it came, with the file before it if it did not name one.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(f"{path} does not say {error.args[0]}; write it again with its program.") from error
+    except DataError as error:
+        if path.name in str(error):
+            raise
+        raise DataError(f"{path}: {error}") from error
+
+
 def require_file(path: Path, kind: str) -> None:
     """Check that `path` is a readable file with something in it; `kind` says what it should be.
 

@@ -20,6 +20,7 @@ from napari_tomoflow.io.columns import (
     ctf_from_table,
     optics_from_columns,
 )
+from napari_tomoflow.io.files import naming
 from napari_tomoflow.io.mrc import open_mrc
 from napari_tomoflow.io.stack_file import FileHeader, Planes, StackFile
 from napari_tomoflow.io.star import read_star
@@ -129,6 +130,11 @@ def _row_above(star: Path) -> Mapping[str, Any]:
 
 def relion_raw_stack(series: RelionSeries) -> RawStack:
     """Gather what RELION knows of the raw series; its images are opened when first read."""
+    with naming(series.path):
+        return _raw_stack(series)
+
+
+def _raw_stack(series: RelionSeries) -> RawStack:
     table, general = series.table, series.general
     axis_deg = column_if_any(table, "rlnTomoNominalTiltAxisAngle")
     before = column_if_any(table, "rlnMicrographPreExposure")
@@ -156,14 +162,17 @@ def relion_alignment(series: RelionSeries) -> Alignment | None:
     """Return RELION's alignment, or None before its alignment job."""
     if not set(ALIGNMENT_COLUMNS) <= set(series.table.columns):
         return None
-    return alignment_from_table(series.table)
+    with naming(series.path):
+        return alignment_from_table(series.table)
 
 
 def relion_ctf(series: RelionSeries) -> CtfSeries | None:
     """Return RELION's CTF with its hand, or None before its CTF job or without the table of all series."""
     if not set(CTF_COLUMNS) <= set(series.table.columns) or "rlnVoltage" not in series.general:
         return None
-    return ctf_from_table(series.table, optics_from_columns(series.general), int(series.general.get("rlnTomoHand", 0)))
+    with naming(series.path):
+        hand = int(series.general.get("rlnTomoHand", 0))
+        return ctf_from_table(series.table, optics_from_columns(series.general), hand)
 
 
 def open_star_stack(path: Path) -> StackFile:
@@ -186,12 +195,18 @@ def resolve(name: str, star: Path) -> Path:
 
 
 def _number(general: Mapping[str, Any], name: str) -> float | None:
-    return float(general[name]) if name in general else None
+    if name not in general:
+        return None
+    try:
+        return float(general[name])
+    except ValueError as error:
+        raise DataError(f"{name} is {general[name]!s}, not a number; mend the table of all series.") from error
 
 
 def _stack(series: RelionSeries) -> StackFile:
-    pixel_ang = _number(series.general, "rlnTomoTiltSeriesPixelSize")
-    header = FileHeader(pixel_ang=pixel_ang, tilt_deg=column_if_any(series.table, _TILT))
+    with naming(series.path):
+        pixel_ang = _number(series.general, "rlnTomoTiltSeriesPixelSize")
+        header = FileHeader(pixel_ang=pixel_ang, tilt_deg=column_if_any(series.table, _TILT))
     return StackFile(series.path, _load, header)
 
 

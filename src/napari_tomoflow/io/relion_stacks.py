@@ -18,6 +18,7 @@ from napari_tomoflow.core.model import Alignment, CtfSeries, Optics, ParticleSet
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import column_if_any, optics_columns, optics_from_columns
+from napari_tomoflow.io.files import naming
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.io.particles import CENTERS, gather, read_particles, table_with_optics
 from napari_tomoflow.io.relion import ListedImages, read_relion_series, relion_alignment, relion_ctf, resolve
@@ -36,6 +37,7 @@ _GROUP = "rlnOpticsGroup"
 _SET_STAR = "optimisation_set.star"
 _TOMOGRAMS_STAR = "tomograms.star"
 _SUFFIX = "_stack2d.mrcs"
+_DOSE, _SCALE = "rlnMicrographPreExposure", "rlnCtfScalefactor"
 _ONE_FOR_ALL = ("rlnImagePixelSize", "rlnImageSize")
 
 
@@ -179,15 +181,16 @@ def read_relion_stacks(path: Path, *, contrast: Literal["bright", "dark"] = "bri
     names = [
         f"{number + 1}@{table[_IMAGE].iloc[one]}" for one, marks in enumerate(seen) for number in range(marks.sum())
     ]
-    return SubtiltSet(
-        particles=now,
-        pixel_ang=float(pixel_ang),
-        optics=optics_from_columns(table.iloc[0]),
-        images=ListedImages(star, tuple(names), (int(box_px), int(box_px))),
-        correction="weigh" if gather(star, table, ("rlnCtfDataAreCtfPremultiplied",))[0, 0] else "none",
-        contrast=contrast,
-        **rows,
-    )
+    with naming(star):
+        return SubtiltSet(
+            particles=now,
+            pixel_ang=float(pixel_ang),
+            optics=optics_from_columns(table.iloc[0]),
+            images=ListedImages(star, tuple(names), (int(box_px), int(box_px))),
+            correction="weigh" if gather(star, table, ("rlnCtfDataAreCtfPremultiplied",))[0, 0] else "none",
+            contrast=contrast,
+            **rows,
+        )
 
 
 def _tables(path: Path) -> tuple[Path, Path]:
@@ -257,6 +260,8 @@ def _of_series(
             f"{star}: {VISIBLE} of particles in {name} marks {wrong[0]} tilts, but {series.path} has "
             f"{alignment.n_tilts}; give the tables these particles were extracted with."
         )
+    with naming(series.path):
+        dose, weight = _per_tilt(series.table, _DOSE, 0.0), _per_tilt(series.table, _SCALE, 1.0)
     mine, tilt = np.nonzero(np.stack(seen))
     _, depth_ang = alignment.project(cut_zyx)
     rotations = alignment.rotations[tilt]
@@ -267,8 +272,8 @@ def _of_series(
         "quaternions_xyzw": poses.quaternions_from_matrices(rotations),
         "shift_ang_yx": np.einsum("mij,mj->mi", rotations, moved_xyz)[:, 1::-1],
         **_lens(ctf, tilt, depth_ang[tilt, mine]),
-        "dose_e_ang2": _per_tilt(series.table, "rlnMicrographPreExposure", 0.0)[tilt],
-        "weight": _per_tilt(series.table, "rlnCtfScalefactor", 1.0)[tilt],
+        "dose_e_ang2": dose[tilt],
+        "weight": weight[tilt],
     }
 
 

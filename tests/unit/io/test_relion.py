@@ -1,5 +1,7 @@
 """RELION 5's tables, with images and without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,26 @@ def test_another_star_is_refused_by_the_columns_it_lacks(tmp_path):
     (tmp_path / "a.star").write_text(loop("particles", ("rlnCoordinateX", "rlnCoordinateY"), ["1 2"]))
     with pytest.raises(DataError, match=r"no tilt series of RELION 5: no table has the column rlnTomoNominalStage"):
         open_stack(tmp_path / "a.star")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "read"),
+    [
+        ("rlnTomoYTilt", "steep", relion_alignment),
+        ("rlnDefocusU", "nan", relion_ctf),
+        ("rlnTomoNominalTiltAxisAngle", "[5]", relion_raw_stack),
+    ],
+)
+def test_what_is_no_number_is_named_with_its_file(project, column, value, read):
+    series = read_relion_series(project / "Align/job005/aligned.star", "017")
+    spoilt = series.table.astype(object)
+    spoilt.loc[1, column] = value
+    with pytest.raises(DataError, match=r"017\.star: .*; mend"):
+        read(replace(series, table=spoilt))
+
+
+def test_optics_that_are_not_there_are_named_with_the_file(project):
+    series = read_relion_series(project / "Align/job005/aligned.star", "017")
+    general = {name: value for name, value in series.general.items() if name != "rlnAmplitudeContrast"}
+    with pytest.raises(DataError, match=r"017\.star does not say rlnAmplitudeContrast"):
+        relion_ctf(replace(series, general=general))
