@@ -8,6 +8,7 @@ from napari_tomoflow.core.averaging.sampling import Response
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Aberrations, Optics
 from napari_tomoflow.core.ops.aberrations import even_phase_rad, odd_phase_rad, terms_of, zernike
+from napari_tomoflow.core.ops.ctf import ctf_2d, rfft_frequencies
 
 SIZE, PIXEL = 48, 4.0
 
@@ -32,6 +33,8 @@ def test_even_terms_are_a_change_of_the_spherical_aberration():
     even[[0, 2, 6]] = added * np.array([2, 3, 1]) / 6
     same = Optics(cs_mm=2.7, aberrations=Aberrations(even_zernike=tuple(even)))
     np.testing.assert_allclose(ctf_of(same), ctf_of(Optics(cs_mm=4.0)), atol=2e-4)
+    plane = ctf_2d(rfft_frequencies((SIZE, SIZE), PIXEL), 21_000.0, 20_000.0, 30.0, same)
+    np.testing.assert_allclose(plane, ctf_of(same), atol=2e-4)
     assert np.abs(ctf_of(same) - ctf_of(plain)).max() > 0.02
 
 

@@ -3,7 +3,7 @@
 With k in 1/Å, underfocus positive, and α the direction of the frequency counter-clockwise from +x::
 
     defocus(α) = (u + v) / 2 + (u − v) / 2 · cos 2(α − azimuth)
-    γ(k)       = π λ defocus k² − (π / 2) Cs λ³ k⁴ + phase + asin(Q)
+    γ(k)       = π λ defocus k² − (π / 2) Cs λ³ k⁴ + phase + asin(Q) − even aberrations
     CTF(k)     = sin γ(k)
 
 so that the CTF is positive next to k = 0 and an image is ``mean · (1 − 2 · CTF * phase)``: matter is
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.model.optics import Optics
+from napari_tomoflow.core.ops.aberrations import even_phase_rad
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def interaction_rad_per_volt_ang(optics: Optics) -> float:
 
 
 def gamma_rad(k_inv_ang: ArrayLike, defocus_ang: ArrayLike, optics: Optics, phase_deg: ArrayLike = 0.0) -> Floats:
-    """Return γ(k) of a CTF without astigmatism, or of one whose defocus is given for each frequency.
+    """Return γ(k) of a CTF without astigmatism, or of one whose defocus is given for each frequency; nothing aberrant.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def gamma_2d_rad(
     ky, kx = k_inv_ang_yx
     mean, half = (defocus_u_ang + defocus_v_ang) / 2, (defocus_u_ang - defocus_v_ang) / 2
     defocus_ang = mean + half * np.cos(2 * (np.arctan2(ky, kx) - np.deg2rad(azimuth_deg)))
-    return gamma_rad(np.hypot(ky, kx), defocus_ang, optics, phase_deg)
+    gamma = gamma_rad(np.hypot(ky, kx), defocus_ang, optics, phase_deg)
+    return gamma - even_phase_rad((ky, kx), optics) if optics.aberrations.even_zernike else gamma
 
 
 def ctf_2d(

@@ -6,7 +6,7 @@ import pytest
 from napari_tomoflow.core.model import CtfSeries, Optics
 from napari_tomoflow.core.polishing.calibration import calibrated
 from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, fit_offsets, shifted
-from napari_tomoflow.core.polishing.defocus_scales import series_scales
+from napari_tomoflow.core.polishing.defocus_scales import series_scales, tilt_scales
 from napari_tomoflow.core.polishing.defocus_sums import FringeSums
 
 TILTS, RINGS, PIXELS = 9, 40, 600
@@ -106,7 +106,7 @@ def test_offsets_go_to_the_tilts_in_use_and_leave_astigmatism():
 
 def of_strength(scale, b_ang2, seed, told=0.15):
     """A series whose amplitudes fall otherwise than the map's."""
-    amplitude = scale * np.exp(-0.25 * b_ang2 * K**2)
+    amplitude = np.reshape(scale, (-1, 1, 1)) * np.exp(-0.25 * b_ang2 * K**2)
     folds = []
     for fold in range(4):
         one = coefficients(np.zeros(TILTS), 10 * seed + fold, told=told)
@@ -127,6 +127,18 @@ def test_a_weak_and_a_blurred_series_are_told_from_the_others():
     assert found["blurred"].b_ang2 - np.mean([found[f"plain{n}"].b_ang2 for n in range(4)]) == pytest.approx(
         200, abs=40
     )
+
+
+def test_tilts_stronger_and_weaker_than_their_series_are_found():
+    strong = np.linspace(0.5, 1.5, TILTS)
+    alike, apart = of_strength(1.0, 0.0, 1), of_strength(strong, 0.0, 2)
+    found = tilt_scales({"alike": alike, "apart": apart})
+    assert not found["alike"].record["tilt_scale_taken"]
+    assert np.ptp(found["alike"].scale) == 0
+    assert found["apart"].record["tilt_scale_taken"]
+    shown = found["apart"].scale * np.exp(-0.25 * found["apart"].b_ang2 / 15**2)
+    np.testing.assert_allclose(shown / shown.mean(), strong, atol=0.12)
+    assert tilt_scales({}) == {}
 
 
 def test_series_alike_are_left_as_they_are():
