@@ -27,8 +27,8 @@ Indices = NDArray[np.int64]
 
 STRENGTHS: dict[Part, tuple[float, ...]] = {
     "particles": (2.0,),
-    "shifts": (2.0, 8.0),
-    "angles": (0.1, 0.4),
+    "shifts": (0.7, 2.0, 8.0),
+    "angles": (0.03, 0.1, 0.4),
     "bending": (2.0, 6.0, 18.0),
     "images": (1.0, 4.0),
 }
@@ -39,6 +39,9 @@ HELD_OUT = 0.1
 
 _BEYOND_CHANCE = 3.0
 """A part is believed if those left out gain by it this many standard errors of their gain."""
+
+_ENOUGH = 150
+"""Particles left out in all: of small series more tenths are left out than asked for."""
 
 _DOING = "Fitting the geometry"
 _FEWEST = 10
@@ -69,7 +72,7 @@ def choose(sight: Sight, geometry: SeriesGeometry, folds: int, seed: int, report
     sight : Sight
     geometry : SeriesGeometry
     folds : int
-        How many tenths of the particles are left out, one after the other; 10 at most.
+        How many tenths of the particles are left out, one after the other, at least; 10 at most.
     seed : int
         Of who is left out when.
     report
@@ -136,7 +139,8 @@ class _Jury:
     def of(cls, sight: Sight, geometry: SeriesGeometry, folds: int, seed: int) -> "_Jury":
         """Deal out the particles."""
         order = np.random.default_rng(seed).permutation(sight.n_particles)
-        tenths = np.array_split(order, round(1 / HELD_OUT))[:folds]
+        least = int(np.ceil(_ENOUGH / HELD_OUT / sight.n_particles))
+        tenths = np.array_split(order, round(1 / HELD_OUT))[: max(folds, least)]
         places = geometry.places(STRENGTHS["particles"][0])
         return cls(sight, geometry, tuple(np.sort(one) for one in tenths if len(one)), places)
 

@@ -2,7 +2,8 @@
 
 A round compares every image of every particle with the average of its half once (`correlation`), finds the geometry
 that makes the images likeliest from what that left (`choice`), refines poses at it, and averages anew. It is kept
-only if the halves agree better than before; the first that is not ends the course.
+if particles left out speak for a part of that geometry, or if the halves agree better than before; the first after
+which they do not ends the course.
 """
 
 from collections.abc import Mapping, Sequence
@@ -196,16 +197,28 @@ def refine_together(
     for number in range(len(state.history) - 1, settings.rounds):
         course.keep(steps, state)
         after = course.advanced(state, part(report, number + 1, parts))
-        if not _is_better(after, state):
+        agree_better = _agree_better(after, state)
+        if agree_better or _is_proven(after):
+            state = after
+        else:
             state = replace(state, history=(*state.history, {**after.history[-1], "kept": False}))
+        if not agree_better:
             break
-        state = after
     ended = course.ended(state, part(report, parts - 1, parts))
     report(1, 1, "Polished")
     return ended
 
 
-def _is_better(after: State, before: State) -> bool:
+def _is_proven(after: State) -> bool:
+    """Tell whether particles left out spoke, in the last round, for a part of the geometry that all share.
+
+    Halves share the errors of the geometry, which make them agree, too: they may agree less once it is right.
+    """
+    series = after.history[-1]["series"].values()
+    return any(said["accepted"] for one in series for name, said in one["parts"].items() if name != "particles")
+
+
+def _agree_better(after: State, before: State) -> bool:
     """Tell whether the halves agree better over all species, in the shells that both states have."""
     gain = 0.0
     for name, one in after.averages.items():
