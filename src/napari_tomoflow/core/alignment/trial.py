@@ -23,6 +23,10 @@ _THICKNESS_OF_FIELD = 0.3
 _PLENTY = 30
 """With so many features, patches are not followed as well."""
 
+_CONTRADICTION = 1.5
+"""Where few features and patches are apart by so many times what they expect, most features are taken for false:
+a feature counts by heights that noise reaches, a patch does not."""
+
 _CONFIRMING = 3
 """Fewer landmarks than this do not confirm where a tilt lies: chance finds one or two anywhere."""
 
@@ -79,19 +83,20 @@ class Trial:
         """Return the best alignment by landmarks, if any, and why each other kind is not used."""
         if not self._candidates:
             return None, self._declined
-        best, *others = sorted(self._reconciled(), key=lambda one: one.error_ang)
+        best, *others = self._ranked()
         for other in others:
             self._decline(other.name, other.error_ang, f"with {best.name} {best.error_ang:.1f} Å")
         return best, self._declined
 
-    def _reconciled(self) -> list[Candidate]:
-        """Raise the errors of two alignments in proportion until they explain how far the two are apart."""
+    def _ranked(self) -> list[Candidate]:
+        """Put the better alignment first, and raise the errors of both until they explain how far they are apart."""
         if len(self._candidates) == 1:
             return self._candidates
-        first, second = self._candidates
-        apart_ang = difference_ang(first.found.alignment, second.found.alignment, self._size_ang_zyx)
-        factor = max(1.0, apart_ang / float(np.hypot(first.error_ang, second.error_ang)))
-        return [one._replace(error_ang=factor * one.error_ang) for one in (first, second)]
+        few, patches = self._candidates
+        apart_ang = difference_ang(few.found.alignment, patches.found.alignment, self._size_ang_zyx)
+        factor = max(1.0, apart_ang / float(np.hypot(few.error_ang, patches.error_ang)))
+        ranked = [patches, few] if factor > _CONTRADICTION else sorted((few, patches), key=lambda one: one.error_ang)
+        return [one._replace(error_ang=factor * one.error_ang) for one in ranked]
 
     def _decline(self, name: str, error_ang: float, otherwise: str) -> None:
         self._declined[name] = f"the error expected with them is {error_ang:.1f} Å, {otherwise}"
