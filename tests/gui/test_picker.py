@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from qtpy.QtCore import QEvent, QPointF
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
@@ -23,6 +24,7 @@ from napari_tomoflow.gui.picker.picks import CENTERS, QUATERNIONS, TYPE
 from napari_tomoflow.gui.picker.planes import Plane, arrows, outlines, seen_radius
 from napari_tomoflow.gui.picker.tilt_picks import places_on_tilt
 from napari_tomoflow.project import Project, record_edit, run
+from napari_tomoflow.project.finished import Made, record_finished
 
 from .conftest import MAKE, MakeParams
 from .test_picker_snapping import balls
@@ -438,6 +440,81 @@ def test_picks_saved_by_hand_open_in_the_picker_from_the_dock(make_napari_viewer
     settle(picker, qtbot)
     assert picker.session.tomogram == "TS_01"
     np.testing.assert_allclose(centers(picker), PLACES)
+
+
+def test_double_click_on_picks_of_any_stage_opens_just_those(qtbot, make_napari_viewer, project):
+    matched = ParticleSet(
+        centers_ang_zyx=PLACES[:2], tomogram=np.array("TS_01"), features={"diameter_ang": np.full(2, 105.0)}
+    )
+    job = record_finished(project, "match", 1, MakeParams(), {"TS_01": Made([matched], {})}).number
+    record_edit(project, "TS_01", [matched[:1]], note="Took one out.", of_job=job)
+    viewer = make_napari_viewer(show=True)
+    dock = TomoflowDock(viewer, project.folder)
+    viewer.window.add_dock_widget(dock, name="Tomoflow", area="right")
+    dock.refresh()
+    column = dock.table.rows.stages.index("match")
+    spot = dock.table.visualRect(dock.table.rows.index(0, column)).center()
+    for press in (QTest.mouseClick, QTest.mouseDClick):
+        press(dock.table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
+    (picker,) = [one for one in viewer.window.dock_widgets.values() if isinstance(one, Picker)]
+    settle(picker, qtbot)
+    np.testing.assert_allclose(centers(picker), PLACES[:2])
+    assert picker.session.types[0].diameter_ang == 105.0
+    picker.open_tomogram("TS_01")
+    np.testing.assert_allclose(centers(picker), PLACES[:1])
+    picker.open_tomogram("TS_01", job)
+    np.testing.assert_allclose(centers(picker), PLACES[:2])
+    assert picker.session.last_note == f"Took the 2 picks of job {job}."
+    picker.undo()
+    np.testing.assert_allclose(centers(picker), PLACES[:1])
+    settle(picker, qtbot)
+
+
+def test_picks_of_a_job_do_not_take_the_place_of_what_was_not_saved_unseen(picker, project):
+    other = ParticleSet(centers_ang_zyx=PLACES[:1], tomogram=np.array("TS_01"))
+    job = record_edit(project, "TS_01", [other], note="Made up.", of_job=2).number
+    picker.session.add((10.0, 20.0, 30.0))
+    picker.open_tomogram("TS_01", job)
+    assert len(centers(picker)) == 1
+    assert picker.session.unsaved() == ("TS_01",)
+    picker.undo()
+    assert len(centers(picker)) == 4
+
+
+def test_the_window_stays_as_narrow_as_it_was_and_the_tomogram_is_seen_whole(shown_picker):
+    assert shown_picker.window().width() == 1400
+    shares = []
+    for pane, box in shown_picker.board._boxes.items():
+        image = shown_picker.board.images[pane]
+        place, view = image.mapRectToParent(image.boundingRect()), box.viewRect()
+        assert view.adjusted(-1.0, -1.0, 1.0, 1.0).contains(place)
+        if pane != "oblique":
+            shares.append(max(place.width() / view.width(), place.height() / view.height()))
+    assert max(shares) > 0.95
+
+
+def test_one_pane_gets_all_the_room_and_gives_it_back(shown_picker, qtbot):
+    board = shown_picker.board
+    before = {pane: box.rect().width() * box.rect().height() for pane, box in board._boxes.items()}
+    shown_picker.board._hover(board._boxes["yz"].sceneBoundingRect().center())
+    QTest.keyClick(board, Qt.Key.Key_F)
+    settle(shown_picker, qtbot)
+    assert [pane for pane, box in board._boxes.items() if box.isVisible()] == ["yz"]
+    alone = board._boxes["yz"].rect()
+    assert alone.width() * alone.height() > 0.8 * board.width() * board.height()
+    click(shown_picker, "yz", 150.0, -250.0)
+    np.testing.assert_allclose(shown_picker.scene.place_ang_zyx[:2], (150.0, -250.0), atol=1e-6)
+    QTest.keyClick(board, Qt.Key.Key_F)
+    settle(shown_picker, qtbot)
+    assert {pane: box.rect().width() * box.rect().height() for pane, box in board._boxes.items()} == before
+
+
+def test_the_panes_leave_their_room_to_the_tilts_on_the_canvas(shown_picker, qtbot):
+    shown_picker.toggle_tilts()
+    assert shown_picker.seen.isHidden()
+    shown_picker.toggle_tilts()
+    assert shown_picker.seen.isVisible()
+    settle(shown_picker, qtbot)
 
 
 def test_tomogram_of_a_file_is_picked_without_a_project(qtbot, make_napari_viewer):

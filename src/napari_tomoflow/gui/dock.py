@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment, CtfSeries, MappedBack, ParticleSet
+from napari_tomoflow.core.model import Alignment, CtfSeries, MappedBack, ParticleSet, Tomogram
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.average_inspector.inspector import MAPS, open_average_inspector
@@ -32,7 +32,6 @@ from napari_tomoflow.gui.project_table import ProjectTable, bold, describe_fully
 from napari_tomoflow.gui.run_panel import RunPanel
 from napari_tomoflow.gui.running import Ending
 from napari_tomoflow.project import Project
-from napari_tomoflow.project.lineage import EDIT
 
 _POLL_MS = 1000
 _LOG_TAIL_BYTES = 64_000
@@ -114,10 +113,10 @@ class TomoflowDock(QWidget):
                 from napari_tomoflow.gui.map_back.opening import open_map_back  # which looks for this dock
 
                 open_map_back(self.viewer, self.project, series, job)
-            elif stage == EDIT and ParticleSet.__name__ in outputs:
+            elif ParticleSet.__name__ in outputs and self.project.find(Tomogram, series) is not None:
                 from napari_tomoflow.gui.picker.opening import open_picker  # which looks for this dock
 
-                open_picker(self.viewer, self.project, series)
+                open_picker(self.viewer, self.project, series, job)
             else:
                 open_result(self.viewer, self.project, series, job)
         except TomoflowError as error:

@@ -10,11 +10,19 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Curve, DensityMap, Labels, Noun, ParticleSet, Tomogram
 from napari_tomoflow.io.curves import read_curve
 from napari_tomoflow.io.maps import open_map
+from napari_tomoflow.io.particle_formats import TomogramFrame, Unit
 from napari_tomoflow.io.particle_tables import read_particle_table
 from napari_tomoflow.io.volumes import open_volume
 
 
-def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) -> Noun:
+def read_given(
+    kind: type[Noun],
+    path: Path,
+    *,
+    voxel_ang: float | None = None,
+    unit: Unit | None = None,
+    tomogram: Tomogram | None = None,
+) -> Noun:
     """Read a noun from a file.
 
     Parameters
@@ -24,6 +32,10 @@ def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) 
     path : Path
     voxel_ang : float, optional
         For volumes: goes before what the file says.
+    unit : {"px", "ang", "ang-corner"}, optional
+        For particles: what positions are counted in, where the file does not say it.
+    tomogram : Tomogram, optional
+        For particles: where they lie, if the file counts voxels or names no tomogram.
 
     Raises
     ------
@@ -33,7 +45,9 @@ def read_given(kind: type[Noun], path: Path, *, voxel_ang: float | None = None) 
     if kind is Curve:
         return read_curve(path)
     if kind is ParticleSet:
-        return read_particle_table(path)
+        if tomogram is None:
+            return read_particle_table(path, unit=unit)
+        return read_particle_table(path, frames=TomogramFrame.of(tomogram), tomogram=tomogram.name, unit=unit)
     return _VOLUMES[kind](path, voxel_ang=voxel_ang)
 
 

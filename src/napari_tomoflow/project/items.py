@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 
-from napari_tomoflow.core.model import Dataset, Ensemble, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import Dataset, Ensemble, ParticleSet, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.core.params import Params
 from napari_tomoflow.core.report import Report
 from napari_tomoflow.core.stage import Stage
@@ -159,8 +159,21 @@ def _read(task: Task, name: str, reference: Reference) -> Any:
     if kind is not RawStack:
         from napari_tomoflow.io.given import read_given
 
-        return read_given(kind, path, voxel_ang=getattr(task.params, f"{name}_voxel_ang", None))
+        return read_given(
+            kind,
+            path,
+            voxel_ang=getattr(task.params, f"{name}_voxel_ang", None),
+            unit=getattr(task.params, f"{name}_unit", None),
+            tomogram=_tomogram_of(task) if kind is ParticleSet else None,
+        )
     from napari_tomoflow.io.sources import read_raw_stack
 
     options = {option: getattr(task.params, option) for option in READER_OPTIONS if hasattr(task.params, option)}
     return read_raw_stack(path, **options).replace(name=task.name)
+
+
+def _tomogram_of(task: Task) -> Tomogram | None:
+    """Load the tomogram of an item, if its stage takes one and there is one."""
+    names = [name for name, needed in task.stage.inputs.items() if needed.kind is Tomogram and not needed.many]
+    tomogram: Tomogram | None = _load(task, names[0]) if names else None
+    return tomogram

@@ -15,6 +15,11 @@ class PickParams(Params):
     """How particles are picked by geometry."""
 
     particles: Path | None = param(None, help="Table of clicked points, of any program, in place of the project's.")
+    particles_unit: Literal["px", "ang", "ang-corner"] | None = param(
+        None,
+        help="What positions in the table are counted in, where it does not say: voxels from the corner, Å from the "
+        "centre, Å from the corner.",
+    )
     labels: Path | None = param(None, help="Segmentation, in place of the project's.")
     model: Literal[
         "sphere",

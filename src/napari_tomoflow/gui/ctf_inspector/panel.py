@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QVBoxLayout
 
 from napari_tomoflow.gui.ctf_inspector.plots import DefocusPlot, ResolutionPlot, SpectrumPlot
 from napari_tomoflow.gui.ctf_inspector.session import Hand
 from napari_tomoflow.gui.keys import key_button, keys_label
+from napari_tomoflow.gui.rows import grid_of, saving_line, show_obstacle
 
 if TYPE_CHECKING:
     from napari_tomoflow.gui.ctf_inspector.inspector import CtfInspector
@@ -88,23 +89,15 @@ class Panel:
             button.setEnabled(free)
         self.set_button.setEnabled(has_one)
         self.defocus.setEnabled(has_one)
-        self.save_button.setEnabled(not obstacle)
-        self.save_button.setToolTip(f"<p>{obstacle or 'Save the changes as a job; nothing is overwritten.'}</p>")
+        show_obstacle(self.save_button, obstacle)
 
     def _lay_out(self, inspector: "CtfInspector") -> None:
-        buttons = QGridLayout()
-        rows = (
+        buttons = (
             (self.defocus, self.set_button, self.by_key["F"]),
             (self.by_key["X"], self.by_key["B"], self.by_key["N"]),
             (self.by_key["Control-Z"], self.by_key["Control-Shift-Z"]),
             self.hand_buttons,
         )
-        for row, widgets in enumerate(rows):
-            for column, widget in enumerate(widgets):
-                buttons.addWidget(widget, row, column)
-        end = QHBoxLayout()
-        end.addWidget(self.last, 1)
-        end.addWidget(self.save_button)
         progress = QGridLayout()
         for line in (inspector.looking, inspector.background):
             progress.addWidget(line, 0, 0)  # one over the other: what a person began is the one to be seen
@@ -116,7 +109,7 @@ class Panel:
             layout.addWidget(plot, 1)
         for label in (self.quality, self.hand):
             layout.addWidget(label)
-        layout.addLayout(buttons)
-        layout.addLayout(end)
+        layout.addLayout(grid_of(buttons))
+        layout.addLayout(saving_line(self.last, self.save_button))
         layout.addLayout(progress)
         layout.addWidget(keys_label(KEYS))

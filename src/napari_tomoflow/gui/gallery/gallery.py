@@ -15,6 +15,7 @@ from napari_tomoflow.gui.picker.picker import Picker
 from napari_tomoflow.gui.picker.session import counted
 
 _AFTER_MS = 150
+_PER_ROW = 3
 _GO, _DELETE = "goes there", "deletes the pick"
 _ALL = "all types"
 
@@ -119,8 +120,8 @@ class Gallery(QWidget):
             ("A click", self.click),
         )  # fmt: skip
         for at, (name, widget) in enumerate(rows):
-            grid.addWidget(QLabel(name), at // 2, 2 * (at % 2))
-            grid.addWidget(widget, at // 2, 2 * (at % 2) + 1)
+            grid.addWidget(QLabel(name), at // _PER_ROW, 2 * (at % _PER_ROW))
+            grid.addWidget(widget, at // _PER_ROW, 2 * (at % _PER_ROW) + 1)
         layout = QVBoxLayout(self)
         layout.addLayout(grid)
         layout.addWidget(self.about)

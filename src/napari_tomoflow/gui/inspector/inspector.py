@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.alignment.follow import follow
 from napari_tomoflow.core.alignment.mend import resolve
@@ -16,6 +16,7 @@ from napari_tomoflow.gui.inspector.preview import Preview, Which, preview_tomogr
 from napari_tomoflow.gui.inspector.scene import Scene
 from napari_tomoflow.gui.inspector.session import Session, State
 from napari_tomoflow.gui.keys import key_button, keys_label
+from napari_tomoflow.gui.rows import grid_of, saving_line, show_obstacle
 from napari_tomoflow.gui.tilt_inspector import TiltInspector
 from napari_tomoflow.project import Project
 
@@ -173,9 +174,7 @@ class AlignmentInspector(TiltInspector):
         self.solve_button.setEnabled(free and has_points)
         self.undo_button.setEnabled(free and bool(session and session.notes))
         self.redo_button.setEnabled(free and bool(session and session.can_redo))
-        obstacle = self.obstacle_to_saving()
-        self.save_button.setEnabled(not obstacle)
-        self.save_button.setToolTip(f"<p>{obstacle or 'Save the changes as a job; nothing is overwritten.'}</p>")
+        show_obstacle(self.save_button, self.obstacle_to_saving())
         self.last.setText(session.notes[-1] if session and session.notes else "")
         self._mark_shown()
 
@@ -276,25 +275,18 @@ class AlignmentInspector(TiltInspector):
         self.arrows.valueChanged.connect(self._set_factor)
 
     def _lay_out(self) -> None:
-        buttons = QGridLayout()
-        rows = (
+        buttons = (
             (self.tilt_button, self.mark_button, self.delete_button),
             (self.previous_button, self.next_button, self.arrows),
             (self.undo_button, self.redo_button, self.solve_button),
             (self.tilts_button, self.before_button, self.after_button),
         )
-        for row, widgets in enumerate(rows):
-            for column, widget in enumerate(widgets):
-                buttons.addWidget(widget, row, column)
-        end = QHBoxLayout()
-        end.addWidget(self.last, 1)
-        end.addWidget(self.save_button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.title)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.quality)
-        layout.addLayout(buttons)
-        layout.addLayout(end)
+        layout.addLayout(grid_of(buttons))
+        layout.addLayout(saving_line(self.last, self.save_button))
         layout.addWidget(self.background)
         layout.addWidget(keys_label(KEYS))
 

@@ -24,6 +24,9 @@ def acts_of(picker: "Picker") -> Acts:
         "O": picker.lay_into_pick,
         "T": picker.toggle_tilts,
         "G": picker.show_gallery,
+        "F": picker.board.toggle_fill,
+        "P": lambda: picker.panel.setVisible(picker.panel.isHidden()),
+        "V": lambda: picker.show_panes(picker.seen.isHidden()),
         "[": lambda: picker.step_tomogram(-1),
         "]": lambda: picker.step_tomogram(1),
     }

@@ -16,6 +16,12 @@ from napari_tomoflow.gui.tomogram_view.panes import Panes
 
 OBLIQUE = "oblique"
 
+_CELLS = {"xy": (0, 0), "yz": (0, 1), "xz": (1, 0), OBLIQUE: (1, 1)}
+"""Pane → row and column."""
+
+_LEAST_SHARE = 28
+"""Per cent of the width and height that the flat panes have at least, the oblique one among them."""
+
 _CROSSHAIR = (255, 210, 77, 110)
 _LABEL_COLOUR, _LABEL_GROUND = "#c8ccd4", "#101216"
 _BRUSH_COLOUR = "#ff5555"
@@ -66,15 +72,21 @@ class Board(Panes):
         Columns are the directions (x, y, z) to the right of the oblique pane, down it and across it.
     oblique_side_ang : float
         Length of the sides of the oblique slice.
+    filling : str
+        The pane that is shown alone; empty while there are four.
     """
 
     box_class: ClassVar[type[pg.ViewBox]] = PaneBox
+    _extents_ang: tuple[tuple[float, float], ...] | None = None  # pyqtgraph resizes what it has only begun to make
+    _is_zoomed = False
 
     def __init__(self, handler: Handler, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.handler = handler
         self.frame = np.eye(3)
         self.oblique_side_ang = 1000.0
+        self.filling = ""
+        self._pane_under_mouse = "xy"
         self._make_oblique()
         for line in (line for lines in self._lines.values() for line in lines):
             line.setMovable(False)  # it lies on the very pick one is about to drag
@@ -84,6 +96,7 @@ class Board(Panes):
         self._labels = {pane: _label(box) for pane, box in self._boxes.items()}
         self._bars: list[pg.ScaleBar] = []
         for pane, box in self._boxes.items():
+            box.sigRangeChangedManually.connect(lambda *_: self._note_zoom())
             box.ask = lambda phase, event, pane=pane: self._pass_on(phase, pane, event)
         self.scene().sigMouseMoved.connect(self._hover)
 
@@ -107,12 +120,26 @@ class Board(Panes):
 
     def show_all(self, extents_ang: tuple[tuple[float, float], ...]) -> None:
         """Bring everything into view."""
+        self._extents_ang, self._is_zoomed = extents_ang, False
+        self._share_room()
         oblique = self._boxes.pop(OBLIQUE)
         super().show_all(extents_ang)
         self._boxes[OBLIQUE] = oblique
         side = self.oblique_side_ang
         oblique.setRange(QRectF(-side / 2, -side / 2, side, side), padding=0.0)
         self._show_bars(extents_ang[2][1] - extents_ang[2][0])
+
+    def resizeEvent(self, event: Any) -> None:
+        """Keep everything in view, unless a person has zoomed in."""
+        super().resizeEvent(event)
+        if self._extents_ang is not None and not self._is_zoomed:
+            self.show_all(self._extents_ang)
+
+    def toggle_fill(self) -> None:
+        """Give the pane under the mouse all the room, or all panes theirs again."""
+        self.filling = "" if self.filling else self._pane_under_mouse
+        if self._extents_ang is not None:
+            self.show_all(self._extents_ang)
 
     def show_texts(self, texts: dict[str, str]) -> None:
         """Write into the upper left corner of panes."""
@@ -134,6 +161,25 @@ class Board(Panes):
             self._brush.setData(
                 gesture.right_ang + radius_ang * np.cos(angle), gesture.down_ang + radius_ang * np.sin(angle)
             )
+
+    def _shares(self, lengths: tuple[float, float], place: int) -> tuple[int, int]:
+        """Leave flat panes a fair share; a pane that is alone gets all."""
+        if self.filling:
+            alone = _CELLS[self.filling][place]
+            return (100, 0) if alone == 0 else (0, 100)
+        first, second = super()._shares(lengths, place)
+        return (first, second) if second >= _LEAST_SHARE else (100 - _LEAST_SHARE, _LEAST_SHARE)
+
+    def _note_zoom(self) -> None:
+        self._is_zoomed = True
+
+    def _share_room(self) -> None:
+        """Show one pane alone, or all four."""
+        for pane, box in self._boxes.items():
+            box.setVisible(pane == (self.filling or pane))
+        # Axes of a pane that is not there would be kept in line with it, too.
+        self._boxes["yz"].setYLink(None if self.filling else self._boxes["xy"])
+        self._boxes["xz"].setXLink(None if self.filling else self._boxes["xy"])
 
     def _make_oblique(self) -> None:
         box = self._boxes[OBLIQUE] = PaneBox(lockAspect=True, invertY=True)
@@ -161,12 +207,13 @@ class Board(Panes):
         if event.button() != Qt.MouseButton.LeftButton:
             return
         for pane, box in self._boxes.items():
-            if box.sceneBoundingRect().contains(event.scenePos()):
+            if box.isVisible() and box.sceneBoundingRect().contains(event.scenePos()):
                 self._pass_on("click", pane, event)
 
     def _hover(self, position: Any) -> None:
         for pane, box in self._boxes.items():
-            if box.sceneBoundingRect().contains(position):
+            if box.isVisible() and box.sceneBoundingRect().contains(position):
+                self._pane_under_mouse = pane
                 point = box.mapSceneToView(position)
                 self.handler(Gesture("hover", self.plane(pane), point.x(), point.y(), self._pixel_ang(pane)))
 

@@ -8,13 +8,16 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QFrame,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QSplitter,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -43,6 +46,9 @@ KEYS = {
     "O": "lay the oblique plane into the selected pick",
     "T": "picks on the tilt images / in the tomogram",
     "G": "gallery of all picks",
+    "F": "the pane under the mouse alone / all four",
+    "P": "hide the panel / show it again",
+    "V": "the canvas alone, as large as it can be / the panes again",
     "Control-Z": "undo",
     "Control-Shift-Z": "redo",
     "[": "tomogram before",
@@ -50,14 +56,21 @@ KEYS = {
 }
 """Keys of the picker and what each does."""
 
-CANVAS_KEYS = "S select   A add   E erase   R rotate   C snap\nDelete   1–9 type   Ctrl+Z undo   [ ] tomogram   T tilts"
-"""The keys one needs most, for the canvas."""
+CANVAS_KEYS = (
+    "S select   A add   E erase", "R rotate   C snap   Delete", "1–9 type   Ctrl+Z undo", "[ ] tomogram   T tilts",
+    "F pane   V canvas   P panel",
+)  # fmt: skip
+"""The keys one needs most, line by line, for the canvas, which may be narrow."""
 
-_WIDTH_PX, _BOARD_WIDTH_PX = 400, 560
+_WIDTH_PX, _BOARD_WIDTH_PX = 340, 320
+_TYPES_HEIGHT_PX = 120
+_PLENTY_PX = 10_000
 
 
-class Panel(QScrollArea):
-    """Everything beside the panes. It shows and tells; what it all does is the picker's affair.
+class Panel(QWidget):
+    """Everything beside the panes: what one needs all the time on top, the rest in tabs.
+
+    It shows and tells; what it all does is the picker's affair.
 
     Parameters
     ----------
@@ -109,6 +122,7 @@ class Panel(QScrollArea):
         self.to_pick, self.tilts = self.button("Into the pick", "O"), self.button("Tilts", "T")
         self.tilts.setCheckable(True)
         self.gallery = self.button("Gallery", "G")
+        self.fill = self.button("One pane alone", "F")
         self.open, self.save = QPushButton("Open…"), QPushButton("Save as jobs")
         self.add_type, self.remove_type = QPushButton("New type"), QPushButton("Remove type")
         self.drop_hidden = QPushButton("Delete hidden")
@@ -128,48 +142,75 @@ class Panel(QScrollArea):
         for spin in self.frame:
             spin.setWrapping(True)
         self.side = _spin("side ", " Å", 50.0, 1e5, 1000.0, 50.0)
-        self.follows = QCheckBox("follows the selected pick")
+        self.follows = QCheckBox("follows the pick")
+        self.follows.setToolTip("<p>The oblique plane lies in the x–y plane of whatever pick is selected.</p>")
 
     def _lay_out(self) -> None:
-        content = QWidget()
-        layout = QVBoxLayout(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 0, 0)
         layout.addLayout(_row(self.title, self.save, stretch=0))
         layout.addLayout(_row(self.before, self.tomograms, self.after, self.open, stretch=1))
         layout.addLayout(_row(*self.tools.values()))
         layout.addLayout(_row(self.undo, self.redo, self.snap, self.delete))
         layout.addWidget(self.last)
-        layout.addWidget(self.types, 1)
-        layout.addLayout(_row(self.add_type, self.remove_type))
-        layout.addWidget(_group("Click and brush", (self.snaps, self.method), (self.brush,)))
-        layout.addWidget(_group("Scores of this type", (self.scores,), (self.drop_hidden,)))
-        layout.addWidget(_group("Picks", (self.shape, self.arrows, self.tilts, self.gallery)))
-        layout.addWidget(_group("Slices", (self.look,)))
-        layout.addWidget(_group("Oblique plane", tuple(self.frame), (self.side, self.to_pick, self.follows)))
-        layout.addWidget(self.statistics)
+        self.tabs = QTabWidget()
+        types = _row(self.add_type, self.remove_type)
+        clicks = _group("Click and brush", (self.snaps, self.method), (self.brush,))
+        scores = _group("Scores of this type", (self.scores,), (self.drop_hidden,))
+        drawn = _group("Picks", (self.shape, self.arrows))
+        slices = _group("Slices", (self.look,), (self.fill,))
+        rot, tilt, psi = self.frame
+        oblique = _group("Oblique plane", (rot, tilt), (psi, self.side), (self.to_pick, self.follows))
+        self.types.setMinimumHeight(_TYPES_HEIGHT_PX)
+        self.tabs.addTab(_scrolled(self.types, types, clicks), "Types")
+        self.tabs.addTab(_scrolled(drawn, slices, oblique), "View")
+        self.tabs.addTab(_scrolled(scores, self.statistics), "Scores")
+        self.tabs.addTab(_scrolled(keys_label(KEYS)), "Keys")
+        layout.addWidget(self.tabs, 1)
+        layout.addLayout(_row(self.tilts, self.gallery))
         layout.addWidget(self.background)
-        layout.addWidget(keys_label(KEYS))
-        self.types.setMinimumHeight(120)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(_WIDTH_PX)
 
 
-def side_by_side(board: QWidget, panel: Panel) -> QSplitter:
-    """Put the panes, the keys one needs most below them, to the left of the panel."""
+def board_with_keys(board: QWidget) -> QWidget:
+    """Put the keys one needs most below the panes."""
     seen = QWidget()
-    keys = QLabel(CANVAS_KEYS)
+    keys = QLabel("   ".join(CANVAS_KEYS))
     keys.setWordWrap(True)
     column = QVBoxLayout(seen)
     column.setContentsMargins(0, 0, 0, 0)
     column.addWidget(board, 1)
     column.addWidget(keys)
     board.setMinimumWidth(_BOARD_WIDTH_PX)
+    return seen
+
+
+def side_by_side(seen: QWidget, panel: Panel) -> QSplitter:
+    """Put what one sees to the left of the panel, and give it what room there is."""
     parts = QSplitter(Qt.Orientation.Horizontal)
     for part in (seen, panel):
         parts.addWidget(part)
     parts.setStretchFactor(0, 1)
+    parts.setSizes([_PLENTY_PX, _WIDTH_PX])
     return parts
+
+
+def _scrolled(*parts: QWidget | QLayout) -> QScrollArea:
+    """Put parts below each other; where there is no room for all of them one scrolls."""
+    content = QWidget()
+    column = QVBoxLayout(content)
+    column.setContentsMargins(2, 4, 2, 2)
+    for part in parts:
+        if isinstance(part, QLayout):
+            column.addLayout(part)
+        else:
+            column.addWidget(part)
+    column.addStretch(1)
+    area = QScrollArea()
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    return area
 
 
 def _spin(prefix: str, suffix: str, low: float, high: float, value: float, step: float) -> QDoubleSpinBox:

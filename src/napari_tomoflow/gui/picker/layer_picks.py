@@ -49,8 +49,11 @@ class LayerPicks:
         """Refuse: a file of a tomogram does not say what it was made from."""
         raise MissingError(f"{name} was opened from a file, which does not say from which tilts; pick it in a project.")
 
-    def open(self, name: str) -> None:
-        """Bring a tomogram into view of the session, with the particles of it that are among the layers."""
+    def open(self, name: str, job: int | None = None) -> None:
+        """Bring a tomogram into view of the session, with the particles of it that are among the layers.
+
+        There are no jobs here to choose from.
+        """
         has_particles = name not in self.session.tomograms and len(self._load(name, _FOUND)) > 0
         self.session.open(name, _FOUND if has_particles else 0)
 

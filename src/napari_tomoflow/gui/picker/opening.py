@@ -7,9 +7,9 @@ from napari_tomoflow.gui.picker.picker import Picker
 from napari_tomoflow.project import Project
 
 
-def open_picker(viewer: Any, project: Project, series: str) -> Picker:
-    """Open a tomogram of a project in the picker of a viewer, which is docked if it is not yet there."""
+def open_picker(viewer: Any, project: Project, series: str, job: int | None = None) -> Picker:
+    """Open the picks of a series, those of a job or the newest, in the picker of a viewer; docked if it is not yet."""
     picker = docked(viewer, "Picker", Picker)
     picker.open_project(project.folder)
-    picker.open_tomogram(series)
+    picker.open_tomogram(series, job)
     return picker

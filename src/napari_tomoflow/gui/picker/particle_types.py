@@ -14,6 +14,11 @@ from napari_tomoflow.core.model import ParticleSet
 SPECIES = "species"
 """The feature column that names the kind of each particle."""
 
+DIAMETER = "diameter_ang"
+"""The feature column that tells how large each particle is."""
+
+_BOX_PER_DIAMETER = 1.5
+
 TYPES_KEY = "types"
 """In the quality of a particle set: its types, one mapping for each."""
 
@@ -83,7 +88,7 @@ def types_of(particles: ParticleSet) -> tuple[list[ParticleType], NDArray[np.int
     """Tell which types a set holds, and of which each particle is.
 
     The species name them, else the classes; sizes and colours come from the set's quality where a picker
-    wrote them there.
+    wrote them there, else the size from what matching says of each particle.
     """
     species = particles.features.get(SPECIES)
     if species is not None:
@@ -93,7 +98,20 @@ def types_of(particles: ParticleSet) -> tuple[list[ParticleType], NDArray[np.int
     names = np.where(names == "", "particle", names)
     unique, which = np.unique(names, return_inverse=True)
     known = {str(values.get("name")): values for values in particles.quality.get(TYPES_KEY, ())}
-    return [ParticleType.from_dict({"name": str(name), **known.get(str(name), {})}) for name in unique], which
+    types = []
+    for index, name in enumerate(map(str, unique)):
+        sizes = _sizes(np.asarray(particles.features.get(DIAMETER, np.zeros(len(which))))[which == index])
+        types.append(ParticleType.from_dict({"name": name, **sizes, **known.get(name, {})}))
+    return types, which
+
+
+def _sizes(diameters_ang: NDArray[np.float64]) -> dict[str, float]:
+    """Return the sizes of a type whose particles say their diameters; nothing where they do not."""
+    told = diameters_ang[np.isfinite(diameters_ang) & (diameters_ang > 0)]
+    if not len(told):
+        return {}
+    diameter_ang = round(float(np.median(told)))
+    return {"diameter_ang": float(diameter_ang), "box_ang": _BOX_PER_DIAMETER * diameter_ang}
 
 
 def unlike(wanted: ParticleType, others: Sequence[ParticleType]) -> ParticleType:

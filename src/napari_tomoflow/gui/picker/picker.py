@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 
 from napari_tomoflow.core.model import Tomogram
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 from napari_tomoflow.gui.dock import project_open_in
-from napari_tomoflow.gui.docking import docked
+from napari_tomoflow.gui.docking import docked, give_room
 from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
-from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, side_by_side
+from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, board_with_keys, side_by_side
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.layer_picks import LayerPicks
 from napari_tomoflow.gui.picker.oblique_plane import ObliquePlane
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Rows
 from napari_tomoflow.gui.picker.project_picks import ProjectPicks
-from napari_tomoflow.gui.picker.scene import Scene
+from napari_tomoflow.gui.picker.scene import Scene, timer
 from napari_tomoflow.gui.picker.session import Session, turned
 from napari_tomoflow.gui.picker.snapping import snap
 from napari_tomoflow.gui.picker.statistics import summing_up
@@ -31,6 +31,9 @@ from napari_tomoflow.gui.picker.tools import Tool, Tools
 from napari_tomoflow.gui.telling import told
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing
 from napari_tomoflow.project import Project
+
+_AFTER_LAYOUT_MS = 50
+"""Qt lays docks out a few rounds of events after they were asked to change."""
 
 _NOTHING_OPEN = "Open a project whose series have tomograms, or drop the file of a tomogram on the viewer."
 
@@ -66,19 +69,21 @@ class Picker(QWidget):
         self.session = Session()
         self.tools = Tools(self.session)
         self._shown = ""
+        self._had_room = False
+        self.board = Board(self._handle)
+        self.seen = board_with_keys(self.board)
         acts = acts_of(self)
         self.panel = Panel(acts)
-        self.board = Board(self._handle)
-        self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, CANVAS_KEYS)
+        self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, "\n".join(CANVAS_KEYS))
         self.oblique = ObliquePlane(self.panel, self.scene)
         self._statistics = Drawing(
             lambda: summing_up(self.session) if self.session.tomogram else None,
             lambda what, text: self.panel.statistics.setText(text),
             self,
         )
-        self._list_timer = QTimer(self)
-        self._list_timer.setSingleShot(True)
-        self._list_timer.timeout.connect(self._list_tomograms)
+        self._list_timer = timer(self, 0, self._list_tomograms)
+        self._room_timer = timer(self, _AFTER_LAYOUT_MS, self._take_room)
+        self._fit_timer = timer(self, _AFTER_LAYOUT_MS, self.viewer.reset_view)
         self._listen()
         self._lay_out()
         bind_shortcuts(self, acts)
@@ -95,10 +100,23 @@ class Picker(QWidget):
         else:
             self._look_round()
 
+    def showEvent(self, event: Any) -> None:
+        """Take the room there is, the first time."""
+        super().showEvent(event)
+        if not self._had_room:
+            self._had_room = True
+            self._room_timer.start()  # the dock is laid out after this
+
     @property
     def is_settled(self) -> bool:
         """Whether nothing is being drawn, counted or computed."""
-        return self.scene.is_drawn and self._statistics.is_done and not self.panel.background.is_busy
+        return (
+            self.scene.is_drawn
+            and self._statistics.is_done
+            and not self.panel.background.is_busy
+            and not self._room_timer.isActive()
+            and not self._fit_timer.isActive()
+        )
 
     def open_project(self, folder: Path | str) -> None:
         """Pick in the tomograms of a project, going on where a session that was not saved ended."""
@@ -115,11 +133,11 @@ class Picker(QWidget):
             self.picks.close()
             self.picks = None
 
-    def open_tomogram(self, name: str) -> None:
-        """Bring a tomogram into view, with the picks as they were left."""
+    def open_tomogram(self, name: str, job: int | None = None) -> None:
+        """Bring a tomogram into view, with the picks as they were left, or those of a job."""
         if self.picks is not None and not self.tools.is_dragging:
             with told():
-                self.picks.open(name)
+                self.picks.open(name, job)
 
     def step_tomogram(self, step: int) -> None:
         """Go to the next tomogram, or the one before; at the end there is none."""
@@ -220,12 +238,20 @@ class Picker(QWidget):
             with told():
                 self.scene.show_tilts(*self.picks.tilts(self.session.tomogram))
         self.panel.tilts.setChecked(self.scene.tilts is not None)
+        self.show_panes(self.scene.tilts is None)
+
+    def show_panes(self, are_wanted: bool) -> None:
+        """Show the four panes, or leave their room to the canvas of the viewer."""
+        self.seen.setVisible(are_wanted)
+        if not are_wanted:
+            self.panel.show()  # else nothing would be left to click on
+        self._room_timer.start()
 
     def show_gallery(self) -> None:
-        """Show tiles of all picks in a dock of its own."""
+        """Show tiles of all picks below the panes, so that one sees where a click on a tile goes."""
         from napari_tomoflow.gui.gallery.gallery import Gallery  # which needs a picker
 
-        docked(self.viewer, "Gallery", Gallery)
+        docked(self.viewer, "Gallery", Gallery, area="bottom")
 
     def save(self) -> None:
         """Save the picks of all tomograms that have changed, each as a job; without a project, as layers."""
@@ -268,6 +294,11 @@ class Picker(QWidget):
         panel.drop_hidden.setEnabled(len(session.below_threshold(session.active_type)) > 0)
         self.scene.show_picks()
         self._statistics.ask()
+
+    def _take_room(self) -> None:
+        """Take the room that what is shown needs, and fit the canvas into the rest."""
+        give_room(self, all_there_is=not self.seen.isHidden())
+        self._fit_timer.start()
 
     def _look_round(self, event: Any = None) -> None:
         """Without a project, pick in the tomograms that are open, as soon as there is one."""
@@ -392,4 +423,6 @@ class Picker(QWidget):
     def _lay_out(self) -> None:
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(side_by_side(self.board, self.panel))
+        layout.addWidget(side_by_side(self.seen, self.panel))
+        # napari would put a stretch beside what does not ask for all the height.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

@@ -51,10 +51,13 @@ class ProjectPicks:
         aligned = self.project.find(Alignment, name, from_job=job) is not None
         return series, self.project.load(Alignment, name, from_job=job) if aligned else Alignment.nominal(series)
 
-    def open(self, name: str) -> None:
-        """Bring a tomogram into view of the session, with the newest picks there are of it."""
+    def open(self, name: str, job: int | None = None) -> None:
+        """Bring a tomogram into view of the session, with the picks of a job, or the newest there are of it."""
         self.tomogram(name)  # one that cannot be read is not opened
-        self.session.open(name, self._newest(ParticleSet, name))
+        if job is None:
+            self.session.open(name, self._newest(ParticleSet, name))
+        else:
+            self.session.open(name, job, is_asked_for=True)
         self._journal.sync()
 
     def drafts(self, names: Sequence[str]) -> list[Draft]:

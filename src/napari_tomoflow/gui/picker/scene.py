@@ -63,8 +63,8 @@ class Scene:
         self.canvas = CanvasPicks(viewer, board.handler, tools.means_picks, keys)
         self.drawing = Drawing(self._prepare, self._show, board)
         look.changed.connect(self.redraw)
-        self._picks_timer = _timer(board, 0, self._draw_picks)
-        self._canvas_timer = _timer(board, _CANVAS_AFTER_MS, self.show_on_canvas)
+        self._picks_timer = timer(board, 0, self._draw_picks)
+        self._canvas_timer = timer(board, _CANVAS_AFTER_MS, self.show_on_canvas)
         viewer.dims.events.current_step.connect(self._follow_viewer)
         viewer.dims.events.ndisplay.connect(self._ask_canvas)
 
@@ -229,7 +229,7 @@ class Scene:
         )
 
 
-def _timer(parent: QObject, after_ms: int, act: Callable[[], None]) -> QTimer:
+def timer(parent: QObject, after_ms: int, act: Callable[[], None]) -> QTimer:
     """Return a timer that acts once, a while after it was last started."""
     timer = QTimer(parent)
     timer.setSingleShot(True)

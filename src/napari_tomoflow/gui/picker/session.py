@@ -144,16 +144,18 @@ class Session:
         """Return the number of picks of each type in the tomogram in view."""
         return np.bincount(self.picks[TYPE][self.picks[IS_THERE]], minlength=len(self.types))
 
-    def open(self, tomogram: str, job: int = 0) -> None:
+    def open(self, tomogram: str, job: int = 0, *, is_asked_for: bool = False) -> None:
         """Bring a tomogram into view; the first time, with the picks a job left of it (0: none).
 
-        Where a newer job has picks of a tomogram whose own are as they were saved, those are taken instead,
-        as a change like any other.
+        Where a newer job has picks of a tomogram whose own are as they were saved, or where just this job is
+        asked for, those are taken instead, as a change like any other.
         """
         if tomogram not in self._state.picks:
             self._tell({"load": {"tomogram": tomogram, "job": job}} if job else {"begin": tomogram})
-        elif job > self.job_of(tomogram) and not self.is_dirty(tomogram):
-            self._take_newer(tomogram, job)
+        elif (is_asked_for and job != self.job_of(tomogram)) or (
+            job > self.job_of(tomogram) and not self.is_dirty(tomogram)
+        ):
+            self._take_picks_of(tomogram, job)
         self._look_at(tomogram)
         self.changed.emit()
 
@@ -330,15 +332,18 @@ class Session:
         rows = self._state.take(event, self._load)
         return np.zeros(0, np.int64) if rows is None else rows
 
-    def _take_newer(self, tomogram: str, job: int) -> None:
+    def _take_picks_of(self, tomogram: str, job: int) -> None:
+        """Take the picks of a job in place of those there are; if those were not saved, nor is the change."""
+        was_saved = not self.is_dirty(tomogram)
         self.tomogram = tomogram
         there = self.picks.there()
         rows = self._tell({"load": {"tomogram": tomogram, "job": job}})
         both = np.concatenate([there, rows])
         is_new = np.arange(len(both)) >= len(there)
         self._do(f"Took the {len(rows)} picks of job {job}.", IS_THERE, both, ~is_new, is_new)
-        self._tell({"saving": tomogram})
-        self.note_saved(tomogram, job)
+        if was_saved:
+            self._tell({"saving": tomogram})
+            self.note_saved(tomogram, job)
 
     def _told(self, rows: Rows) -> str:
         """Say which picks: ``1 pick of gold at x 10.0 Å, y 3.0 Å, z 1.0 Å``, ``3 picks``."""

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableW
 from napari_tomoflow.gui.picker.particle_types import ParticleType
 from napari_tomoflow.gui.picker.session import Session
 
-_COLUMNS = ("", "Type", "Diameter (Å)", "Box (Å)", "Symmetry", "Picks")
+_COLUMNS = ("", "Type", "Ø (Å)", "Box (Å)", "Sym.", "Picks")
 _COLOUR, _NAME, _DIAMETER, _BOX, _SYMMETRY, _PICKS = range(len(_COLUMNS))
 _FIELDS: dict[int, tuple[str, Callable[[str], Any]]] = {
     _NAME: ("name", str.strip),
@@ -20,12 +20,13 @@ _FIELDS: dict[int, tuple[str, Callable[[str], Any]]] = {
 }
 _TIPS = {
     _COLOUR: "Tick to show the picks of this type; double-click to choose another colour.",
-    _DIAMETER: "Of the sphere the particle fills; snapping looks no farther than its radius.",
+    _DIAMETER: "Diameter of the sphere the particle fills; snapping looks no farther than its radius.",
     _BOX: "Edge of the cube that will be cut out around a particle.",
     _SYMMETRY: "Point group in Schoenflies' notation: C1, C7, D2, T, O, I.",
     _PICKS: "Number of picks in this tomogram.",
 }
 _ROW_PX = 24
+_LEAST_COLUMN_PX = 24
 
 
 class TypeTable(QTableWidget):
@@ -45,6 +46,7 @@ class TypeTable(QTableWidget):
             self.horizontalHeaderItem(column).setToolTip(tip)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setMinimumSectionSize(_LEAST_COLUMN_PX)
         self.verticalHeader().setDefaultSectionSize(_ROW_PX)
         self.verticalHeader().setVisible(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

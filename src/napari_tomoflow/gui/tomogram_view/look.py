@@ -21,8 +21,10 @@ class Look(QWidget):
         self.inverted = QCheckBox("inverted")
         self.kind = _combo(("none", "low-pass", "deconvolve"), "none")
         self.lowpass = _spin(5.0, 1000.0, 40.0, " Å")
-        self.defocus = _spin(0.1, 20.0, 3.0, " µm defocus")
-        self.strength = _spin(0.1, 3.0, 1.0, " strength")
+        self.defocus = _spin(0.1, 20.0, 3.0, " µm")
+        self.defocus.setToolTip("<p>Defocus of the deconvolution.</p>")
+        self.strength = _spin(0.1, 3.0, 1.0, " ×")
+        self.strength.setToolTip("<p>Strength of the deconvolution.</p>")
         self._voxel_ang = 0.0
         for combo in (self.contrast, self.kind):
             combo.currentTextChanged.connect(self._tell)
@@ -71,7 +73,8 @@ class Look(QWidget):
         rows: tuple[tuple[str, tuple[QWidget, ...]], ...] = (
             ("Thickness", (self.thickness, self.thickness_text)),
             ("Contrast", (self.contrast, self.inverted)),
-            ("Filter", (self.kind, self.lowpass, self.defocus, self.strength)),
+            ("Filter", (self.kind, self.lowpass)),
+            ("", (self.defocus, self.strength)),
         )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

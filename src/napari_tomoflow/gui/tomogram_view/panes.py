@@ -16,6 +16,10 @@ _CROSSHAIR = (255, 210, 77, 150)
 ACROSS: Mapping[str, Axis] = {"xy": 0, "xz": 1, "yz": 2}
 """Pane → the axis it lies across."""
 
+_NO_LIMIT_PX = 1e6
+_SPARE_SHARE = 2
+"""Per cent that y-z and x-z get more than they need: their scale is that of x-y, and there are gaps between."""
+
 _AXES_OF = {"xy": (2, 1), "xz": (2, 0), "yz": (0, 1)}
 """Pane → the axes of the specimen that run to its right and down it."""
 
@@ -78,13 +82,34 @@ class Panes(pg.GraphicsLayoutWidget):
         """Bring the whole volume into view, and give the panes room as it has extent."""
         depth, height, width = (high - low for low, high in extents_ang)
         grid = self.ci.layout
-        for stretch, (length, other) in ((grid.setColumnStretchFactor, (width, depth)),
-                                         (grid.setRowStretchFactor, (height, depth))):  # fmt: skip
-            stretch(0, max(1, round(100 * length / (length + other))))
-            stretch(1, max(1, round(100 * other / (length + other))))
+        for stretch, prefer, limit, lengths, place in (
+            (grid.setRowStretchFactor, grid.setRowPreferredHeight, grid.setRowMaximumHeight, (height, depth), 0),
+            (grid.setColumnStretchFactor, grid.setColumnPreferredWidth, grid.setColumnMaximumWidth, (width, depth), 1),
+        ):
+            for at, share in enumerate(self._shares(lengths, place)):
+                stretch(at, share)
+                prefer(at, float(share))  # what is more than that is shared out by the stretch
+                limit(at, _NO_LIMIT_PX if share else 0.0)
+        grid.activate()  # now, so that what follows fits
+        spans = {
+            pane: QRectF(right[0], down[0], right[1] - right[0], down[1] - down[0])
+            for pane, (right, down) in ((pane, [extents_ang[axis] for axis in _AXES_OF[pane]]) for pane in self._boxes)
+        }
+        # One scale for all, as their axes are linked: that of the pane with the least room.
+        shown = [(spans[pane], box.rect()) for pane, box in self._boxes.items() if box.isVisible()]
+        needed = [
+            max(span.width() / max(box.width(), 1.0), span.height() / max(box.height(), 1.0)) for span, box in shown
+        ]
+        ang_per_px = max(needed, default=1.0)
         for pane, box in self._boxes.items():
-            right, down = (extents_ang[axis] for axis in _AXES_OF[pane])
-            box.setRange(QRectF(right[0], down[0], right[1] - right[0], down[1] - down[0]), padding=0.0)
+            seen = QRectF(0.0, 0.0, ang_per_px * box.rect().width(), ang_per_px * box.rect().height())
+            seen.moveCenter(spans[pane].center())
+            box.setRange(seen, padding=0.0)
+
+    def _shares(self, lengths: tuple[float, float], place: int) -> tuple[int, int]:
+        """Return per cent of the room for two rows (0) or columns (1) that show so much."""
+        second = max(1, round(100 * lengths[1] / sum(lengths)) + _SPARE_SHARE)
+        return 100 - second, second
 
     def _make_pane(self, pane: str, row: int, column: int) -> None:
         box = self._boxes[pane] = self.box_class(lockAspect=True, invertY=True)

@@ -9,14 +9,14 @@ from napari_tomoflow.io.particle_formats.copick import COPICK
 from napari_tomoflow.io.particle_formats.csv_table import CSV
 from napari_tomoflow.io.particle_formats.dynamo import DYNAMO
 from napari_tomoflow.io.particle_formats.eman2_boxes import EMAN2
-from napari_tomoflow.io.particle_formats.frame import ANY, Told, TomogramFrame, Unit
+from napari_tomoflow.io.particle_formats.frame import ANY, Told, TomogramFrame, Unit, UnitMissingError
 from napari_tomoflow.io.particle_formats.imod_model import IMOD
 from napari_tomoflow.io.particle_formats.made_on import read_frames
 from napari_tomoflow.io.particle_formats.motl import MOTL, STOPGAP
 from napari_tomoflow.io.particle_formats.particle_format import ParticleFormat
 from napari_tomoflow.io.particle_formats.relion import RELION4, RELION5
 
-__all__ = ["ANY", "FORMATS", "ParticleFormat", "Told", "TomogramFrame", "Unit", "read_frames"]
+__all__ = ["ANY", "FORMATS", "ParticleFormat", "Told", "TomogramFrame", "Unit", "UnitMissingError", "read_frames"]
 
 FORMATS = (RELION5, RELION4, DYNAMO, STOPGAP, MOTL, IMOD, EMAN2, COPICK, CBOX, COORDS, BOX, CSV)
 """All tables of particles that are read and written; of those with one ending, the first is what it usually is."""

@@ -19,7 +19,7 @@ from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import numbers, whole_numbers
 from napari_tomoflow.io.files import read_text, write_text
-from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit
+from napari_tomoflow.io.particle_formats.frame import Floats, Told, Unit, UnitMissingError
 from napari_tomoflow.io.particle_formats.particle_format import ALL, ParticleFormat, head_of
 
 Columns = dict[str, NDArray[Any]]
@@ -155,7 +155,7 @@ def _found(path: Path, table: Mapping[str, list[str]]) -> tuple[tuple[str, ...],
 
 def _centers(path: Path, values: Floats, unit: Unit | None, names: NDArray[np.str_], told: Told) -> Floats:
     if unit is None:
-        raise DataError(
+        raise UnitMissingError(
             f"{path} does not say what its positions are counted in; say the unit px, ang or ang-corner, or name the "
             "columns x_px (voxels from the corner) or x_ang (Å from the centre)."
         )

@@ -26,6 +26,10 @@ ANY = ""
 """Name under which `Told.frames` holds the frame of a tomogram of whatever name."""
 
 
+class UnitMissingError(DataError):
+    """Nobody says what the positions of a table are counted in."""
+
+
 @dataclass(frozen=True)
 class TomogramFrame:
     """What must be known of a tomogram to say where in it a particle lies.

@@ -1,0 +1,22 @@
+"""The question what positions of a table are counted in."""
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QInputDialog
+
+from napari_tomoflow.io.particle_formats import Unit
+
+UNIT_WORDS: dict[str, Unit] = {
+    "voxels, from the corner": "px",
+    "Å, from the centre": "ang",
+    "Å, from the corner": "ang-corner",
+}
+"""Words of the dialog → what they mean."""
+
+
+def asked_unit(path: Path) -> Unit | None:
+    """Ask a person what the positions of a table are counted in; None where they do not want to say."""
+    chosen, is_said = QInputDialog.getItem(
+        None, "Particles", f"What are the positions in {path.name} counted in?", list(UNIT_WORDS), 0, False
+    )
+    return UNIT_WORDS[chosen] if is_said else None
