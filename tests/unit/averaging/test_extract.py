@@ -9,7 +9,17 @@ from napari_tomoflow.core.averaging.sampling import Sampling
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.averaging.stack_images import StackImages
 from napari_tomoflow.core.errors import DataError, ParamError
-from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, Optics, ParticleSet, SubtiltSet, TiltSeries
+from napari_tomoflow.core.model import (
+    Aberrations,
+    Alignment,
+    CtfSeries,
+    Dataset,
+    Optics,
+    ParticleSet,
+    SubtiltSet,
+    TiltSeries,
+)
+from napari_tomoflow.core.ops.aberrations import odd_phase_rad
 from napari_tomoflow.core.ops.ctf import ctf_2d, rfft_frequencies
 from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.stages.extract import ExtractParams, extract
@@ -83,6 +93,38 @@ def test_a_stack_averages_to_the_particle_as_the_raw_series_does(dataset, ctf):
     assert shell_sums(direct, truth).fsc[2:6].min() > 0.8
     assert shell_sums(stacked, truth).fsc[2:6].min() > 0.8
     assert shell_sums(stacked, direct).fsc[2:6].min() > 0.95
+
+
+def test_odd_aberrations_are_taken_out_once(dataset):
+    lens = Optics(aberrations=Aberrations(odd_zernike=(0.0, 0.0, 0.0, 0.0, 0.0, 1e5)))
+    series, ctf = dataset.series["TS"], dataset.ctfs["TS"]
+    turn = np.exp(1j * odd_phase_rad(rfft_frequencies((SIZE, SIZE), PIXEL_ANG), lens))
+    turned = series.replace(images=scipy.fft.irfft2(scipy.fft.rfft2(series.images) * turn).astype(np.float32))
+    blind = dataset.replace(series={"TS": turned})
+    aberrant = blind.replace(ctfs={"TS": ctf.replace(optics=lens)})
+    subtilts = extract(aberrant, params=SMALL)
+    assert not subtilts.optics.aberrations.is_odd
+    sampling = Sampling(32, PIXEL_ANG, 70.0)
+    sources = DatasetImages(aberrant, sampling), StackImages(subtilts, sampling), DatasetImages(blind, sampling)
+    right = reconstruct_at_poses(DatasetImages(dataset, sampling)).volume
+    raw, stacked, unaware = (shell_sums(reconstruct_at_poses(one).volume, right).fsc[2:6] for one in sources)
+    assert raw.min() > 0.95
+    assert stacked.min() > 0.95
+    assert unaware.min() < 0.6
+
+
+def test_strong_tilts_count_more(dataset):
+    ctf = dataset.ctfs["TS"]
+    scale = np.where(np.arange(N_TILTS) % 2, 1.2, 0.6)
+    uneven = dataset.replace(ctfs={"TS": ctf.replace(scale=scale, b_ang2=np.full(N_TILTS, 100.0))})
+    sampling = Sampling(32, PIXEL_ANG, 70.0)
+    plain, weighed = (DatasetImages(one, sampling).images(np.arange(2)) for one in (dataset, uneven))
+    # Along x by 3 steps of 32 pixels.
+    left = np.exp(-0.25 * 100.0 * (3 / (32 * plain.pixel_ang)) ** 2)
+    ratio = np.sqrt(weighed.power[:, :, 0, 3] / plain.power[:, :, 0, 3])
+    np.testing.assert_allclose(ratio, np.tile(scale * left, (2, 1)), rtol=0.05)
+    plain, weighed = (extract(one, params=SMALL).weight for one in (dataset, uneven))
+    assert set(np.round(weighed / plain, 6)) == {0.6, 1.2}
 
 
 def test_sub_tilts_are_rows_by_particle_and_exposure_with_the_defocus_of_their_height(dataset):
