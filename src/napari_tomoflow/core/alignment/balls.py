@@ -153,6 +153,8 @@ def _refine(stack: WorkStack, start: Alignment, depth_ang: float, recipe: Recipe
         if one.anew:
             share(0, 1, "Choosing places")
             points, landmark = select_places(coarse, used, depth_ang, recipe.selection)
+            if not len(points):
+                return None
         points = points.round(_DECIMALS)
         found = sight(images, used, points, landmark, recipe.radius_px, one.reach_px, part(share, 0, 2))
         believed = _believed(found, recipe.sure_height)
