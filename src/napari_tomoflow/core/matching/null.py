@@ -78,6 +78,11 @@ class Null:
         """
         return cls(sd, float(np.log(trials)), 1.0, 1.0)
 
+    @property
+    def quality(self) -> dict[str, float]:
+        """What tells how far the noise is from normal."""
+        return {"sd_lcc": self.sd, "decay": self.decay}
+
     def z(self, scores: Floats) -> Floats:
         """Return correlation coefficients in standard deviations."""
         return np.asarray(scores / self.sd)

@@ -101,10 +101,12 @@ def match(
 
 def _doubts(ctf: CtfSeries | None) -> list[str]:
     """Hand on what was said against the CTF: a wrong one weakens the template, or turns the sign of its details."""
-    said = [] if ctf is None else ctf.quality.get("warnings", ())
-    return [
-        f"The template was given a CTF that came with a warning; without use_ctf it has none. {one}" for one in said
-    ]
+    said = [] if ctf is None else [f"CTF: {one}" for one in ctf.quality.get("warnings", ())]
+    return (
+        ["The template was given a CTF that came with warnings; match without use_ctf to compare.", *said]
+        if said
+        else []
+    )
 
 
 def _sampling(
