@@ -29,7 +29,7 @@ def folder(shared_data):
     return shared_data("sim_fiducial_A")
 
 
-def data_of(folder, species, hand=1):
+def data_of(folder, species, hand=1, within_ang=1200.0):
     """Particles of one kind well within the field, with the series, its geometry and its CTF in our frame."""
     alignment, _ = true_geometry(folder)
     turn = geometry.rotation_z(85.0 - 90.0)
@@ -37,7 +37,7 @@ def data_of(folder, species, hand=1):
     phi, theta, psi = columns[:, 3:].T
     matrices = turn.T @ geometry.rotation_z(psi) @ geometry.rotation_x(theta) @ geometry.rotation_z(phi)
     centers = (columns[:, :3] @ turn)[:, ::-1] * 10
-    inside = np.all(np.abs(centers[:, 1:]) < 1200, axis=1)
+    inside = np.all(np.abs(centers[:, 1:]) < within_ang, axis=1)
     particles = ParticleSet(
         centers_ang_zyx=centers[inside],
         quaternions_xyzw=poses.quaternions_from_matrices(matrices[inside]),

@@ -65,6 +65,15 @@ def test_a_part_that_was_there_is_accepted_and_found(part):
     assert share_found(known, offsets, after - before) > 0.9
 
 
+def test_all_particles_of_a_small_series_judge_and_enough_of_a_large_one():
+    known = geometry(count=30, n_tilts=5)
+    chosen = choose(sight(np.zeros((len(known.tilts), 2, 30))), known, 1, 1)
+    assert chosen.record["shifts"]["held_out"] == 30
+    many = geometry(count=600, n_tilts=3)
+    chosen = choose(sight(np.zeros((len(many.tilts), 2, 600))), many, 1, 1)
+    assert chosen.record["shifts"]["held_out"] == 180
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_accepted_where_nothing_moved(seed):
     known = geometry(seed=seed)
