@@ -9,6 +9,7 @@ from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.resizing import shell_filtered
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Aberrations, Optics
 from napari_tomoflow.core.ops.aberrations import even_phase_rad, odd_phase_rad
 from napari_tomoflow.core.ops.ctf import gamma_per_defocus
@@ -102,6 +103,12 @@ def test_a_bad_lens_is_set_right_in_turns():
     before, after = (rms_phase_error(scene, one) for one in (scene.ensemble.ctfs, found.ctfs))
     assert (after < 0.2 * before).all()
     assert share_gained(scene, found.ctfs) > 0.85
+
+
+def test_an_average_too_coarse_for_its_ctf_is_said_to_be():
+    scene = make_scene(replace(RIGID, count=8, n_series=1, off_sd_deg=6.0))
+    with pytest.raises(DataError, match=r"good to \S+ Å, and only detail finer than 25 Å tells of the CTF"):
+        refined(scene)
 
 
 @pytest.fixture(scope="module")

@@ -220,9 +220,10 @@ def refine_optics(
     optics: dict[str, Optics] = {}
     record = []
     for group in _by_microscope({name: ctfs[name].optics for name in names}):
-        # A series of fewer particles than folds has fewer of these.
-        shared = zip(*(folds[name] for name in group), strict=False)
-        found, told = fit_aberrations([PhaseSums.joined(one) for one in shared], ctfs[group[0]].optics)
+        # A series of fewer particles than folds says little: it follows the others.
+        telling = [folds[name] for name in group if len(folds[name]) == n_folds]
+        shared = [PhaseSums.joined(one) for one in zip(*telling, strict=True)]
+        found, told = fit_aberrations(shared, ctfs[group[0]].optics)
         optics |= dict.fromkeys(group, found)
         record.append({"series": group, **told})
     return optics, record

@@ -11,6 +11,7 @@ from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.reconstruct import sum_halves, whole_sum
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.averaging.sources import RawSources
+from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import CtfSeries, Dataset
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.polishing.aberrations import refine_optics
@@ -22,6 +23,9 @@ from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
 
 Reals = NDArray[np.float32]
+
+_LEAST_DETAIL_ANG = 25.0
+"""Averages must be finer: the CTF is compared from 30 Å on."""
 
 _TURNS = 3
 """Times everything is refined, at most: with each the average becomes sharper."""
@@ -63,6 +67,11 @@ def refine_ctfs(
     dose_weighting : {"grant-grigorieff", "b-factor", "none"}
     report, map_batches
         See `core.report` and `core.stage`.
+
+    Raises
+    ------
+    DataError
+        The average is too coarse to tell of the CTF.
     """
     course = _Course(species, dose_weighting, map_batches)
     record: dict[str, list[dict[str, Any]]] = {}
@@ -97,6 +106,11 @@ class _Course:
     def turn(self, dataset: Dataset, report: Report) -> tuple[Dataset, dict[str, dict[str, Any]], list[dict[str, Any]]]:
         """Refine defocus, hand and strength, then aberrations, against one average; say what was found of both."""
         halves, fine_ang = self._averaged(dataset, part(report, 0, 3))
+        if fine_ang > _LEAST_DETAIL_ANG:
+            raise DataError(
+                f"The average is good to {fine_ang:.3g} Å, and only detail finer than {_LEAST_DETAIL_ANG:g} Å tells of "
+                "the CTF; polish without it, or average more particles."
+            )
         first, last = part(report, 1, 3), part(report, 2, 3)
         refined = refine_ctf(self._source(dataset), halves, fine_ang, report=first, map_batches=self.map_batches)
         scales = tilt_scales(refined)
