@@ -28,7 +28,7 @@ from napari_tomoflow.core.model import DensityMap, ParticleSet, Tomogram
 from napari_tomoflow.core.simulation.molecules import Species, proteasome, ribosome
 from napari_tomoflow.core.stages.match import MatchParams, match
 
-FULL = (240, 240, 48, 7.5)
+FULL = (240, 240, 48)
 VOXEL_ANG = 10.0
 _NOISE = 1.2
 
