@@ -198,7 +198,9 @@ def _to_relion5_stacks(items: Sequence[ExportItem], folder: Path) -> Exported:
     for item in items:
         series, alignment, subtilts = item.need(TiltSeries), item.need(Alignment), item.need(SubtiltSet)
         table = write_relion_series(folder, series, alignment, item.need(CtfSeries), _stack_of(series))
-        rows.append(relion_row(series, _hand(item), item.get(Tomogram), _thickness_px(item)))
+        # The images tell of their lens: what could be taken out of them has been.
+        lens = series.replace(optics=subtilts.optics)
+        rows.append(relion_row(lens, _hand(item), item.get(Tomogram), _thickness_px(item)))
         particles, stacks = write_relion_stacks(folder, series, alignment, subtilts)
         lost = int((subtilts.particles.tomogram == series.name).sum()) - len(particles)
         told = [f"{lost} particles are left out: no tilt in use shows them."] if lost else []
