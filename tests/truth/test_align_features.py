@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.alignment.features import align_with_features
+from napari_tomoflow.core.alignment.balls import align_with_balls
+from napari_tomoflow.core.alignment.recipes import FEATURES
 from napari_tomoflow.core.model import Alignment
 from napari_tomoflow.core.report import silent
 from napari_tomoflow.core.stages.align import align
@@ -53,7 +54,7 @@ def own():
 )
 def test_molecules_and_membranes_are_aligned_to_a_third_of_a_pixel(own, axis_error_deg, shift_error_px):
     start = wrong_start(own.series, own.alignment, axis_error_deg, shift_error_px)
-    found = align_with_features(own.series, start, None, silent)
+    found = align_with_balls(own.series, start, None, FEATURES, silent)
     error_px = rms_px(found.alignment, own.alignment, own.series, 1500.0)
     assert rms_px(start, own.alignment, own.series, 1500.0) > 1.2
     assert error_px < 0.3
@@ -66,7 +67,7 @@ def test_molecules_and_membranes_are_aligned_to_a_third_of_a_pixel(own, axis_err
 def test_third_party_cell_is_aligned_below_a_pixel(shared_data, axis_error_deg, shift_error_px):
     series, truth = third_party_series(shared_data("sim_cell_C"), 3.0)
     start = wrong_start(series, truth, axis_error_deg, shift_error_px)
-    found = align_with_features(series, start, None, silent)
+    found = align_with_balls(series, start, None, FEATURES, silent)
     assert rms_px(found.alignment, truth, series, 800.0) < 1.0
     assert abs((found.alignment.axis_deg - truth.axis_deg).mean()) < 0.5
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_tomoflow.core.alignment.balls import align_with_balls
 from napari_tomoflow.core.alignment.expected import difference_ang
-from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.prepare import prepare
+from napari_tomoflow.core.alignment.recipes import FEATURES
 from napari_tomoflow.core.alignment.selection import Selection, select_places
 from napari_tomoflow.core.alignment.sighting import correlate_patches, find_tops, sight, whitened
 from napari_tomoflow.core.errors import Cancelled
@@ -97,20 +98,20 @@ def test_chosen_features_are_dense_places_and_lie_apart(scene, stack):
 def test_noise_has_no_features_to_align_by():
     truth = bead_alignment()
     series = bead_series(truth, np.full((1, 3), 1e5), size=SIZE)
-    assert align_with_features(series, truth, None, silent) is None
+    assert align_with_balls(series, truth, None, FEATURES, silent) is None
 
 
 def test_cancel_comes_through(scene, stack):
     gauge = Gauge()
     gauge.cancel()
     with pytest.raises(Cancelled):
-        align_with_features(scene[2], scene[1], None, gauge, stack)
+        align_with_balls(scene[2], scene[1], None, FEATURES, gauge, stack)
 
 
 def test_a_tilt_left_out_stays_out_and_keeps_its_place_among_its_neighbours(scene):
     _, truth, series = scene
     start = truth.replace(kept=np.arange(truth.n_tilts) != 3)
-    found = align_with_features(series, start, None, silent)
+    found = align_with_balls(series, start, None, FEATURES, silent)
     assert not found.alignment.kept[3]
     assert not (found.observations.tilt == 3).any()
     np.testing.assert_allclose(found.alignment.shift_ang_yx[3], truth.shift_ang_yx[3], atol=PIXEL_ANG)
@@ -124,7 +125,7 @@ def test_wrong_shifts_and_a_wrong_axis_come_right(scene):
         axis_deg=truth.axis_deg + 1.5,
         shift_ang_yx=truth.shift_ang_yx + rng.normal(0, 10.0, (truth.n_tilts, 2)),
     )
-    found = align_with_features(series, start, None, silent)
+    found = align_with_balls(series, start, None, FEATURES, silent)
     assert found.kind == "feature"
     assert abs(found.alignment.axis_deg.mean() - 20.0) < 0.5
     # A motion of the specimen shows in shifts too, so neighbours are compared.
@@ -138,7 +139,7 @@ def test_a_drift_that_all_tilts_share_comes_right_and_the_error_left_is_told(sce
     drift_ang = 4.0 * PIXEL_ANG * (truth.tilt_deg / truth.tilt_deg.max()) ** 3
     start = truth.replace(shift_ang_yx=truth.shift_ang_yx + np.stack([drift_ang, -drift_ang], axis=1))
     size_ang = (600.0, SIZE * PIXEL_ANG, SIZE * PIXEL_ANG)
-    found = align_with_features(series, start, None, silent)
+    found = align_with_balls(series, start, None, FEATURES, silent)
     error_ang = difference_ang(truth, found.alignment, size_ang)
     assert error_ang < 0.3 * difference_ang(truth, start, size_ang)
     told_ang = np.hypot(

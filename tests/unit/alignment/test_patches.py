@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from napari_tomoflow.core.alignment.balls import align_with_balls
 from napari_tomoflow.core.alignment.expected import difference_ang
-from napari_tomoflow.core.alignment.patches import align_with_patches
 from napari_tomoflow.core.alignment.prepare import prepare
+from napari_tomoflow.core.alignment.recipes import PATCHES
 from napari_tomoflow.core.alignment.selection import Selection, select_places
 from napari_tomoflow.core.alignment.sighting import sight, whitened
 from napari_tomoflow.core.model import Alignment
@@ -68,7 +69,7 @@ def test_a_dense_specimen_comes_right_and_the_error_left_is_told(dense):
         shift_ang_yx=truth.shift_ang_yx + rng.normal(0, 10.0, (truth.n_tilts, 2)),
     )
     size_ang = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
-    found = align_with_patches(series, start, THICKNESS_ANG, silent)
+    found = align_with_balls(series, start, THICKNESS_ANG, PATCHES, silent)
     assert found.kind == found.alignment.landmarks.kind == "patch"
     error_ang = difference_ang(truth, found.alignment, size_ang)
     assert error_ang < 0.5 * difference_ang(truth, start, size_ang)
@@ -81,4 +82,4 @@ def test_a_dense_specimen_comes_right_and_the_error_left_is_told(dense):
 def test_noise_has_no_patches_to_align_by():
     truth = bead_alignment()
     series = bead_series(truth, np.full((1, 3), 1e5), size=SIZE)
-    assert align_with_patches(series, truth, None, silent) is None
+    assert align_with_balls(series, truth, None, PATCHES, silent) is None

@@ -63,9 +63,10 @@ def test_two_alignments_that_contradict_each_other_expect_more_and_patches_are_b
     both = trial()
     both.hear("features", features)
     both.hear("patches", patches)
-    best, _ = both.verdict()
+    best, declined = both.verdict()
     apart_ang = difference_ang(features.alignment, patches.alignment, SIZE_ANG)
     assert best.name == "patches"
+    assert "contradict" in declined["features"]
     assert best.error_ang > 2.0 * expected_alone_ang
     assert 0.5 * apart_ang < best.error_ang <= apart_ang
 

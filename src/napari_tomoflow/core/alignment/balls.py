@@ -2,11 +2,11 @@
 
 A ball is small, so that tilts far apart still tell of each other: what they share of a thing D wide ends at
 wavelengths of D · sin of the angle between them. Balls are measured one by one, where each stands out by
-itself (`features`), or many of a neighbourhood together, where none does (`patches`). Places are measured
+itself (features), or many of a neighbourhood together, where none does (patches). Places are measured
 and the geometry is solved for in turns, each round looking less far than the one before.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from napari_tomoflow.core.alignment.bundle import Bundle, choose_model, solve_bundle
 from napari_tomoflow.core.alignment.bundle_model import RIGID_LADDER, BundleModel, Observations
 from napari_tomoflow.core.alignment.prepare import WorkStack, prepare
-from napari_tomoflow.core.alignment.selection import Selection, select_places
+from napari_tomoflow.core.alignment.recipes import Recipe
+from napari_tomoflow.core.alignment.selection import select_places
 from napari_tomoflow.core.alignment.sighting import Sightings, sight, whitened
 from napari_tomoflow.core.alignment.tracked import Tracked, completed, tracked
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.alignment import Alignment
-from napari_tomoflow.core.model.landmarks import Kind
 from napari_tomoflow.core.model.tilt_series import TiltSeries
 from napari_tomoflow.core.report import Report, part
 
@@ -51,39 +51,6 @@ _DRIFT_DEGREE = 4
 
 _DECIMALS = 5
 """Of degrees and Å that places are predicted with."""
-
-
-class Round(NamedTuple):
-    """How far around their predictions places are looked for, whether they are chosen anew, and if steps grow."""
-
-    reach_px: int
-    anew: bool
-    overshoot: bool
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Which balls are taken and how they are measured.
-
-    Attributes
-    ----------
-    kind : {"feature", "patch"}
-    radius_px : int
-        Of a ball.
-    selection : Selection
-    least_height : float
-        A sighting counts when its peak stands out of the noise by this factor; false ones are weighed down later.
-    sure_height : float
-        A landmark counts when it stands out by this factor in enough tilts.
-    rounds : tuple of Round
-    """
-
-    kind: Kind
-    radius_px: int
-    selection: Selection
-    least_height: float
-    sure_height: float
-    rounds: tuple[Round, ...]
 
 
 class _Solved(NamedTuple):
@@ -121,6 +88,17 @@ def align_with_balls(
     -------
     Tracked or None
         None where there are too few places that can be followed, or they contradict each other.
+
+    Notes
+    -----
+    After EMAN2's landmarks [1]_: dense places of a preliminary tomogram are reconstructed one by one and
+    compared with every image. Here the image compared takes no part in the reconstruction, all places go
+    to one bundle adjustment, and the steps of the axis and of the slow drift along the series are lengthened,
+    because a reconstruction made with a wrong geometry agrees with the images it was made from.
+
+    References
+    ----------
+    .. [1] Chen, M. et al., Nature Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8.
     """
     if stack is None:
         stack, _ = prepare(series, part(report, 0, 2))

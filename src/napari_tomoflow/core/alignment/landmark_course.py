@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from napari_tomoflow.core.alignment.balls import align_with_balls
 from napari_tomoflow.core.alignment.bending import bend
 from napari_tomoflow.core.alignment.course import Course
-from napari_tomoflow.core.alignment.features import align_with_features
 from napari_tomoflow.core.alignment.fiducial import align_with_gold
 from napari_tomoflow.core.alignment.params import AlignParams
-from napari_tomoflow.core.alignment.patches import align_with_patches
+from napari_tomoflow.core.alignment.recipes import FEATURES, PATCHES
 from napari_tomoflow.core.alignment.tracked import Tracked
 from napari_tomoflow.core.alignment.trial import TOO_FEW, Trial, is_few
 from napari_tomoflow.core.errors import DataError
@@ -163,6 +163,6 @@ def _ways(series: TiltSeries, start: Alignment, course: Course, params: AlignPar
         diameter_ang = None if params.gold_diameter_nm is None else 10.0 * params.gold_diameter_nm
         yield "gold", lambda report: align_with_gold(series, start, diameter_ang, thickness_ang, report)
     if params.landmarks in ("auto", "features"):
-        yield "features", lambda report: align_with_features(series, start, thickness_ang, report, course.stack)
+        yield "features", lambda report: align_with_balls(series, start, thickness_ang, FEATURES, report, course.stack)
     if params.landmarks in ("auto", "patches"):
-        yield "patches", lambda report: align_with_patches(series, start, thickness_ang, report, course.stack)
+        yield "patches", lambda report: align_with_balls(series, start, thickness_ang, PATCHES, report, course.stack)

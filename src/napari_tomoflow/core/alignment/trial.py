@@ -85,7 +85,10 @@ class Trial:
             return None, self._declined
         best, *others = self._ranked()
         for other in others:
-            self._decline(other.name, other.error_ang, f"with {best.name} {best.error_ang:.1f} Å")
+            if other.error_ang < best.error_ang:
+                self._declined[other.name] = f"{best.name} contradict them, and of so few most may be false"
+            else:
+                self._decline(other.name, other.error_ang, f"with {best.name} {best.error_ang:.1f} Å")
         return best, self._declined
 
     def _ranked(self) -> list[Candidate]:
