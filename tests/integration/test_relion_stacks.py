@@ -1,6 +1,7 @@
 """Extracted particles given to RELION 5 as stacks of 2-D images, and taken back by what its tables say of them."""
 
 import json
+import shutil
 from functools import cache
 
 import numpy as np
@@ -194,30 +195,14 @@ def test_images_that_relion_cannot_be_told_of_are_refused(project, tmp_path, cap
     ],
 )
 def test_what_is_wrong_with_the_tables_is_named(relion, tmp_path, file, change, words):
-    for name in (
-        "particles.star",
-        "optimisation_set.star",
-        "tomograms.star",
-        "tilt_series/A.star",
-        "tilt_series/B.star",
-    ):
-        text = (relion / name).read_text("utf-8")
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text.replace(*change) if name == file else text)
+    shutil.copytree(relion, tmp_path, ignore=shutil.ignore_patterns("Subtomograms"), dirs_exist_ok=True)
+    (tmp_path / file).write_text((relion / file).read_text("utf-8").replace(*change))
     with pytest.raises(DataError, match=words):
         read_subtilts(tmp_path / "optimisation_set.star")
 
 
 def test_stacks_that_are_gone_or_cut_short_are_named_when_they_are_read(relion, tmp_path):
-    for name in (
-        "particles.star",
-        "optimisation_set.star",
-        "tomograms.star",
-        "tilt_series/A.star",
-        "tilt_series/B.star",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text((relion / name).read_text("utf-8"))
+    shutil.copytree(relion, tmp_path, ignore=shutil.ignore_patterns("Subtomograms"), dirs_exist_ok=True)
     subtilts = read_subtilts(tmp_path / "particles.star")
     with pytest.raises(DataError, match=r"A/1_stack2d\.mrcs, which is not there"):
         subtilts.images[0]
