@@ -5,17 +5,21 @@ import pytest
 
 from napari_tomoflow.core.alignment.balls import align_with_balls
 from napari_tomoflow.core.alignment.expected import difference_ang
+from napari_tomoflow.core.alignment.mend import resolve
 from napari_tomoflow.core.alignment.prepare import prepare
 from napari_tomoflow.core.alignment.recipes import PATCHES
 from napari_tomoflow.core.alignment.selection import Selection, select_places
 from napari_tomoflow.core.alignment.sighting import sight, whitened
 from napari_tomoflow.core.model import Alignment
 from napari_tomoflow.core.report import silent
+from napari_tomoflow.io.imod_fid import tracks_of_landmarks
+from napari_tomoflow.io.results import load, save
 from unit.alignment.beads import PIXEL_ANG, bead_alignment, bead_series
 
 SIZE = 192
 FIELD_ANG = SIZE * PIXEL_ANG
 THICKNESS_ANG = 600.0
+SIZE_ANG = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +64,37 @@ def test_places_too_faint_to_be_found_one_by_one_are_found_together(dense, stack
     assert heights[1] > 2 * heights[0]
 
 
-def test_a_dense_specimen_comes_right_and_the_error_left_is_told(dense):
+@pytest.fixture(scope="module")
+def followed(dense):
+    """A wrong start, and what patches make of it."""
     _, truth, series = dense
-    rng = np.random.default_rng(5)
     start = Alignment(
         tilt_deg=truth.tilt_deg,
         axis_deg=truth.axis_deg + 1.0,
-        shift_ang_yx=truth.shift_ang_yx + rng.normal(0, 10.0, (truth.n_tilts, 2)),
+        shift_ang_yx=truth.shift_ang_yx + np.random.default_rng(5).normal(0, 10.0, (truth.n_tilts, 2)),
     )
-    size_ang = (THICKNESS_ANG, FIELD_ANG, FIELD_ANG)
-    found = align_with_balls(series, start, THICKNESS_ANG, PATCHES, silent)
-    assert found.kind == found.alignment.landmarks.kind == "patch"
-    error_ang = difference_ang(truth, found.alignment, size_ang)
-    assert error_ang < 0.5 * difference_ang(truth, start, size_ang)
+    return start, align_with_balls(series, start, THICKNESS_ANG, PATCHES, silent)
+
+
+def test_a_dense_specimen_comes_right_and_the_error_left_is_told(dense, followed):
+    truth, (start, found) = dense[1], followed
+    error_ang = difference_ang(truth, found.alignment, SIZE_ANG)
+    assert error_ang < 0.5 * difference_ang(truth, start, SIZE_ANG)
     told_ang = np.hypot(
-        0.5 * difference_ang(*found.halves, size_ang), difference_ang(found.before, found.alignment, size_ang)
+        0.5 * difference_ang(*found.halves, SIZE_ANG), difference_ang(found.before, found.alignment, SIZE_ANG)
     )
     assert 0.5 * error_ang < told_ang < 4 * error_ang
+
+
+def test_patches_are_saved_written_for_imod_and_solved_again_as_any_landmarks(dense, followed, tmp_path):
+    series, alignment = dense[2], followed[1].alignment
+    save(alignment, tmp_path)
+    landmarks = load(Alignment, tmp_path).landmarks
+    assert landmarks.kind == "patch"
+    tracks = tracks_of_landmarks(landmarks, pixel_ang=PIXEL_ANG, shape_yx=series.shape_yx)
+    assert len(np.unique(tracks.track)) == followed[1].bundle.n_points_used
+    again = resolve(alignment, landmarks, alignment.kept)
+    assert difference_ang(again, alignment, SIZE_ANG) < 0.1 * PIXEL_ANG
 
 
 def test_noise_has_no_patches_to_align_by():
