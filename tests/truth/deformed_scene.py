@@ -12,8 +12,11 @@ import numpy as np
 import scipy.fft
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
+from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
 from napari_tomoflow.core.averaging.images import shift_phases
+from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
+from napari_tomoflow.core.averaging.resizing import shell_filtered
 from napari_tomoflow.core.averaging.sampling import Response
 from napari_tomoflow.core.averaging.sources import RawSources
 from napari_tomoflow.core.model import (
@@ -28,6 +31,7 @@ from napari_tomoflow.core.model import (
 )
 from napari_tomoflow.core.ops.ctf import interaction_rad_per_volt_ang
 from napari_tomoflow.core.ops.fourier import next_fast_size, pad_centred, radial_frequencies
+from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions, quaternions_from_matrices
 from napari_tomoflow.core.polishing.subtilt_images import SubtiltImages, Subtilts
@@ -139,6 +143,26 @@ class DeformedScene:
             rigid, _ = truth.alignments[name].project(truth.particles.centers_ang_zyx[here])
             at.shift_ang_yx[here] = (seen - rigid).transpose(1, 0, 2)
         return reconstruct_at_poses(SubtiltImages(self.source(truth), at))
+
+    @cached_property
+    def mask(self):
+        """A ball about the particle."""
+        params = self.params
+        return ball(Recipe(params.box_px, params.pixel_ang, params.diameter_ang, 40.0))
+
+    def filtered_halves(self):
+        """The halves of the average that is known, filtered and masked, and the finest detail they agree on, Å."""
+        params, halves = self.params, self.ensemble.maps[SPECIES].halves
+        curve = fsc_curve(*halves, params.pixel_ang, self.mask)
+        radius = min(agreement_radius(curve.corrected), params.box_px / 2 - 1)
+        agreed = np.clip(curve.corrected, 0, 1)[: int(radius) + 2]
+        first, second = (shell_filtered(half, agreed) * self.mask for half in halves)
+        return (first, second), params.box_px * params.pixel_ang / radius
+
+    def agrees_with_truth(self, ctfs):
+        """Shells up to which the average made with some CTF is that of the truth, counting parts."""
+        made = reconstruct_at_poses(self.source(self.ensemble.replace(ctfs=ctfs)))
+        return np.clip(shell_sums(made.volume * self.mask, self.density * self.mask).fsc[1:], 0, 1).sum()
 
     def share_recovered(self, places_ang_yx):
         """Share of the variance of the unknown displacements that estimated places explain; 1 is all.

@@ -5,14 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
-from napari_tomoflow.core.averaging.recipe import Recipe, ball
-from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
-from napari_tomoflow.core.averaging.resizing import shell_filtered
-from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.polishing.defocus import refine_ctf
 from napari_tomoflow.core.stages.polish import PolishParams, polish
-from truth.deformed_scene import FAST, SPECIES, make_scene
+from truth.deformed_scene import FAST, make_scene
 
 
 def with_hand(scene, hand):
@@ -21,25 +16,13 @@ def with_hand(scene, hand):
 
 
 def compared(scene, ensemble, **services):
-    params, halves = scene.params, scene.ensemble.maps[SPECIES].halves
-    mask = ball(Recipe(params.box_px, params.pixel_ang, params.diameter_ang, 40.0))
-    curve = fsc_curve(*halves, params.pixel_ang, mask)
-    radius = min(agreement_radius(curve.corrected), params.box_px / 2 - 1)
-    filtered = tuple(shell_filtered(half, np.clip(curve.corrected, 0, 1)[: int(radius) + 2]) * mask for half in halves)
-    return refine_ctf(scene.source(ensemble), filtered, params.box_px * params.pixel_ang / radius, **services)
+    halves, fine_ang = scene.filtered_halves()
+    return refine_ctf(scene.source(ensemble), halves, fine_ang, **services)
 
 
 def error_ang(scene, ctfs):
     off = [ctfs[name].defocus_ang - true.defocus_ang for name, true in scene.truth.ctfs.items()]
     return np.sqrt(np.mean(np.square(off)))
-
-
-def agrees_with_truth(scene, ctfs):
-    """Shells up to which the average made with some CTF is that of the truth, counting parts."""
-    params = scene.params
-    mask = ball(Recipe(params.box_px, params.pixel_ang, params.diameter_ang, 40.0))
-    made = reconstruct_at_poses(scene.source(scene.ensemble.replace(ctfs=ctfs)))
-    return np.clip(shell_sums(made.volume * mask, scene.density * mask).fsc[1:], 0, 1).sum()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +50,7 @@ def test_a_hand_nobody_knew_is_found_and_one_that_was_known_stays(lost, found):
 def test_the_average_comes_near_that_of_the_true_defocus(lost, found):
     # Not asked of the halves: a wrong CTF both have in common lends them agreement.
     refined = {name: one.ctf for name, one in found.items()}
-    before, after, best = (agrees_with_truth(lost, ctfs) for ctfs in (lost.ensemble.ctfs, refined, lost.truth.ctfs))
+    before, after, best = (lost.agrees_with_truth(ctfs) for ctfs in (lost.ensemble.ctfs, refined, lost.truth.ctfs))
     assert best > before
     assert (after - before) / (best - before) > 0.6
 

@@ -5,20 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
-from napari_tomoflow.core.averaging.recipe import Recipe, ball
-from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
-from napari_tomoflow.core.averaging.resizing import shell_filtered
+from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Aberrations, Optics
 from napari_tomoflow.core.ops.aberrations import even_phase_rad, odd_phase_rad
 from napari_tomoflow.core.ops.ctf import gamma_per_defocus
-from napari_tomoflow.core.ops.fsc import shell_sums
 from napari_tomoflow.core.polishing.aberrations import refine_optics
 from napari_tomoflow.core.polishing.course import Species
 from napari_tomoflow.core.polishing.defocus_course import refine_ctfs
 from napari_tomoflow.core.polishing.defocus_sums import Band
-from truth.deformed_scene import FAST, SPECIES, make_scene
+from truth.deformed_scene import FAST, make_scene
 
 RIGID = replace(FAST, bend_ang=0.0, tilt_weakens=True)
 COMA = Optics(aberrations=Aberrations(beam_tilt_mrad=(40.0, -20.0), odd_zernike=(0.0, 0.0, 0.0, 0.0, 0.0, 2000.0)))
@@ -33,22 +29,11 @@ BAD_LENS = Optics(
 """A radian of spherical aberration at 16 Å, and nearly half as much that is not round."""
 
 
-def mask_of(params):
-    return ball(Recipe(params.box_px, params.pixel_ang, params.diameter_ang, 40.0))
-
-
 def refined(scene):
     params = scene.params
     recipe = Recipe(params.box_px, params.pixel_ang, params.diameter_ang, 40.0)
-    species = Species(recipe, mask_of(params), np.ones(params.count))
+    species = Species(recipe, scene.mask, np.ones(params.count))
     return refine_ctfs(scene.ensemble, species, "grant-grigorieff")
-
-
-def agrees_with_truth(scene, ctfs):
-    """Shells up to which the average made with some CTF is that of the truth, counting parts."""
-    mask = mask_of(scene.params)
-    made = reconstruct_at_poses(scene.source(scene.ensemble.replace(ctfs=ctfs)))
-    return np.clip(shell_sums(made.volume * mask, scene.density * mask).fsc[1:], 0, 1).sum()
 
 
 def rms_phase_error(scene, ctfs):
@@ -74,20 +59,14 @@ def rms_phase_error(scene, ctfs):
 
 def share_gained(scene, ctfs):
     """How much of what the true CTF would gain in agreement with the truth some CTF gains."""
-    before, after, best = (agrees_with_truth(scene, one) for one in (scene.ensemble.ctfs, ctfs, scene.truth.ctfs))
+    before, after, best = (scene.agrees_with_truth(one) for one in (scene.ensemble.ctfs, ctfs, scene.truth.ctfs))
     return (after - before) / (best - before)
 
 
 def test_coma_and_trefoil_are_found_at_once():
     scene = make_scene(replace(RIGID, count=60, optics=COMA, known_optics=Optics()))
-    params, halves = scene.params, scene.ensemble.maps[SPECIES].halves
-    curve = fsc_curve(*halves, params.pixel_ang, mask_of(params))
-    radius = agreement_radius(curve.corrected)
-    agreed = np.clip(curve.corrected, 0, 1)[: int(radius) + 2]
-    first, second = (shell_filtered(half, agreed) * mask_of(params) for half in halves)
-    optics, record = refine_optics(
-        scene.source(), (first, second), Band(30.0, params.box_px * params.pixel_ang / radius)
-    )
+    halves, fine_ang = scene.filtered_halves()
+    optics, record = refine_optics(scene.source(), halves, Band(30.0, fine_ang))
     assert [(one["series"], one["even"]["accepted"]) for one in record] == [(["TS_01", "TS_02"], False)]
     ctfs = {name: ctf.replace(optics=optics[name]) for name, ctf in scene.ensemble.ctfs.items()}
     before, after = (rms_phase_error(scene, one)[0] for one in (scene.ensemble.ctfs, ctfs))
