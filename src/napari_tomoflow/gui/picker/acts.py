@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_tomoflow.gui.docking import docked
 from napari_tomoflow.gui.picker.tools import TOOLS
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ def acts_of(picker: "Picker") -> Acts:
         "B": lambda: picker.walk(-1),
         "O": picker.lay_into_pick,
         "T": picker.toggle_tilts,
-        "G": picker.show_gallery,
+        "G": partial(_show_gallery, picker),
         "F": picker.board.toggle_fill,
         "P": lambda: picker.panel.setVisible(picker.panel.isHidden()),
-        "V": lambda: picker.show_panes(picker.seen.isHidden()),
+        "V": lambda: picker.room.show_panes(picker.seen.isHidden()),
         "[": lambda: picker.step_tomogram(-1),
         "]": lambda: picker.step_tomogram(1),
     }
@@ -46,3 +47,10 @@ def acts_on_picks(picker: "Picker") -> Acts:
         "Control-Shift-Z": picker.redo,
     }
     return acts | {str(number): partial(picker.choose_type, number) for number in range(1, 10)}
+
+
+def _show_gallery(picker: "Picker") -> None:
+    """Show tiles of all picks below the panes, so that one sees where a click on a tile goes."""
+    from napari_tomoflow.gui.gallery.gallery import Gallery  # which needs a picker
+
+    docked(picker.viewer, "Gallery", Gallery, area="bottom")

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 from napari_tomoflow.core.model import Tomogram
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 from napari_tomoflow.gui.dock import project_open_in
-from napari_tomoflow.gui.docking import docked, give_room
 from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
@@ -23,6 +22,7 @@ from napari_tomoflow.gui.picker.layer_picks import LayerPicks
 from napari_tomoflow.gui.picker.oblique_plane import ObliquePlane
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Rows
 from napari_tomoflow.gui.picker.project_picks import ProjectPicks
+from napari_tomoflow.gui.picker.room import Room
 from napari_tomoflow.gui.picker.scene import Scene, timer
 from napari_tomoflow.gui.picker.session import Session, turned
 from napari_tomoflow.gui.picker.snapping import snap
@@ -31,9 +31,6 @@ from napari_tomoflow.gui.picker.tools import Tool, Tools
 from napari_tomoflow.gui.telling import told
 from napari_tomoflow.gui.tomogram_view.drawing import Drawing
 from napari_tomoflow.project import Project
-
-_AFTER_LAYOUT_MS = 50
-"""Qt lays docks out a few rounds of events after they were asked to change."""
 
 _NOTHING_OPEN = "Open a project whose series have tomograms, or drop the file of a tomogram on the viewer."
 
@@ -69,7 +66,6 @@ class Picker(QWidget):
         self.session = Session()
         self.tools = Tools(self.session)
         self._shown = ""
-        self._had_room = False
         self.board = Board(self._handle)
         self.seen = board_with_keys(self.board)
         acts = acts_of(self)
@@ -82,8 +78,7 @@ class Picker(QWidget):
             self,
         )
         self._list_timer = timer(self, 0, self._list_tomograms)
-        self._room_timer = timer(self, _AFTER_LAYOUT_MS, self._take_room)
-        self._fit_timer = timer(self, _AFTER_LAYOUT_MS, self.viewer.reset_view)
+        self.room = Room(self, self.seen, self.panel, napari_viewer)
         self._listen()
         self._lay_out()
         bind_shortcuts(self, acts)
@@ -103,20 +98,13 @@ class Picker(QWidget):
     def showEvent(self, event: Any) -> None:
         """Take the room there is, the first time."""
         super().showEvent(event)
-        if not self._had_room:
-            self._had_room = True
-            self._room_timer.start()  # the dock is laid out after this
+        self.room.take()
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is being drawn, counted or computed."""
-        return (
-            self.scene.is_drawn
-            and self._statistics.is_done
-            and not self.panel.background.is_busy
-            and not self._room_timer.isActive()
-            and not self._fit_timer.isActive()
-        )
+        is_done = self.scene.is_drawn and self._statistics.is_done and self.room.is_settled
+        return is_done and not self.panel.background.is_busy
 
     def open_project(self, folder: Path | str) -> None:
         """Pick in the tomograms of a project, going on where a session that was not saved ended."""
@@ -238,20 +226,7 @@ class Picker(QWidget):
             with told():
                 self.scene.show_tilts(*self.picks.tilts(self.session.tomogram))
         self.panel.tilts.setChecked(self.scene.tilts is not None)
-        self.show_panes(self.scene.tilts is None)
-
-    def show_panes(self, are_wanted: bool) -> None:
-        """Show the four panes, or leave their room to the canvas of the viewer."""
-        self.seen.setVisible(are_wanted)
-        if not are_wanted:
-            self.panel.show()  # else nothing would be left to click on
-        self._room_timer.start()
-
-    def show_gallery(self) -> None:
-        """Show tiles of all picks below the panes, so that one sees where a click on a tile goes."""
-        from napari_tomoflow.gui.gallery.gallery import Gallery  # which needs a picker
-
-        docked(self.viewer, "Gallery", Gallery, area="bottom")
+        self.room.show_panes(self.scene.tilts is None)
 
     def save(self) -> None:
         """Save the picks of all tomograms that have changed, each as a job; without a project, as layers."""
@@ -294,11 +269,6 @@ class Picker(QWidget):
         panel.drop_hidden.setEnabled(len(session.below_threshold(session.active_type)) > 0)
         self.scene.show_picks()
         self._statistics.ask()
-
-    def _take_room(self) -> None:
-        """Take the room that what is shown needs, and fit the canvas into the rest."""
-        give_room(self, all_there_is=not self.seen.isHidden())
-        self._fit_timer.start()
 
     def _look_round(self, event: Any = None) -> None:
         """Without a project, pick in the tomograms that are open, as soon as there is one."""
