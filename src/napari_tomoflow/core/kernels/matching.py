@@ -191,7 +191,7 @@ def correlate_near(out, box_zyx, window_zyx):
     for dz in range(width):
         for dy in range(width):
             for dx in range(width):
-                total = 0.0
+                total = np.float64(0.0)
                 for z in range(n):
                     for y in range(n):
                         row = np.float32(0.0)

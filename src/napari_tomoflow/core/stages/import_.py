@@ -219,15 +219,18 @@ def _require(recorded: RawStack, params: ImportParams) -> tuple[float, NDArray[n
 
 def _optics(recorded: RawStack, params: ImportParams) -> tuple[Optics, list[str]]:
     """Gather the optics; usual values stand in for what nobody said."""
-    usual = Optics()
-    values: dict[str, float] = {}
-    assumed = []
-    for name in ("voltage_kv", "cs_mm", "amplitude_contrast"):
-        said = (getattr(params, name), getattr(recorded, name))
-        values[name] = next((value for value in said if value is not None), getattr(usual, name))
-        if said == (None, None):
-            assumed.append(f"--{name.replace('_', '-')} {values[name]:g}")
-    return Optics(**values), [f"Nobody said the optics; {', '.join(assumed)} is assumed."] if assumed else []
+    usual, assumed = Optics(), []
+
+    def said(name: str) -> float:
+        for value in (getattr(params, name), getattr(recorded, name)):
+            if value is not None:
+                return float(value)
+        value = getattr(usual, name)
+        assumed.append(f"--{name.replace('_', '-')} {value:g}")
+        return float(value)
+
+    optics = Optics(voltage_kv=said("voltage_kv"), cs_mm=said("cs_mm"), amplitude_contrast=said("amplitude_contrast"))
+    return optics, [f"Nobody said the optics; {', '.join(assumed)} is assumed."] if assumed else []
 
 
 def _exposure(
