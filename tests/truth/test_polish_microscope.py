@@ -11,7 +11,7 @@ from napari_tomoflow.core.model import Aberrations, Optics
 from napari_tomoflow.core.ops.aberrations import even_phase_rad, odd_phase_rad
 from napari_tomoflow.core.ops.ctf import gamma_per_defocus
 from napari_tomoflow.core.polishing.aberrations import refine_optics
-from napari_tomoflow.core.polishing.course import Species
+from napari_tomoflow.core.polishing.averaged import Species
 from napari_tomoflow.core.polishing.defocus_course import refine_ctfs
 from napari_tomoflow.core.polishing.defocus_sums import Band
 from truth.deformed_scene import FAST, make_scene

@@ -10,7 +10,7 @@ import pytest
 from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.sources import RawSources
-from napari_tomoflow.core.polishing.course import Species
+from napari_tomoflow.core.polishing.averaged import Species
 from napari_tomoflow.core.polishing.subtilt import SubtiltSettings, refine_subtilts
 from truth.deformed_scene import FAST, SPECIES, SceneParams, make_scene
 

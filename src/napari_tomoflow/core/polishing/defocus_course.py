@@ -15,7 +15,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import CtfSeries, Dataset
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.polishing.aberrations import refine_optics
-from napari_tomoflow.core.polishing.course import Averaged, Species
+from napari_tomoflow.core.polishing.averaged import Averaged, Species
 from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, refine_ctf
 from napari_tomoflow.core.polishing.defocus_scales import TiltScales, tilt_scales
 from napari_tomoflow.core.polishing.defocus_sums import Band

@@ -16,7 +16,8 @@ from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.model import Alignment, Average, Dataset, ParticleSet, Polished, SubtiltSet
 from napari_tomoflow.core.model.subtilt_set import COLUMNS
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
-from napari_tomoflow.core.polishing.course import Species, State
+from napari_tomoflow.core.polishing.averaged import Species
+from napari_tomoflow.core.polishing.course import State
 from napari_tomoflow.core.polishing.subtilt import RefinedSubtilts
 
 Floats = NDArray[np.float64]

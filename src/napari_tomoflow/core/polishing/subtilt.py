@@ -30,7 +30,7 @@ from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops.fourier import next_fast_size
-from napari_tomoflow.core.polishing.course import Averaged, Species
+from napari_tomoflow.core.polishing.averaged import Averaged, Species
 from napari_tomoflow.core.polishing.subtilt_images import SubtiltImages, Subtilts
 from napari_tomoflow.core.polishing.subtilt_search import FoundSubtilts, Spread, SubtiltPlan, search_subtilts
 from napari_tomoflow.core.polishing.subtilt_weights import scores_of, weights_of

@@ -13,7 +13,7 @@ from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_order
 
 if TYPE_CHECKING:
-    from napari_tomoflow.core.polishing.course import Species
+    from napari_tomoflow.core.polishing.averaged import Species
 
 __all__ = ["POLISH", "PolishParams", "polish"]
 
@@ -167,7 +167,7 @@ def _by_themselves(
 ) -> Polished:
     """Refine every image of every particle by itself."""
     from napari_tomoflow.core.averaging.sources import RawSources
-    from napari_tomoflow.core.polishing.course import Averaged
+    from napari_tomoflow.core.polishing.averaged import Averaged
     from napari_tomoflow.core.polishing.result import ByThemselves, polished_by_themselves
     from napari_tomoflow.core.polishing.subtilt import SubtiltSettings, refine_subtilts
 
@@ -189,7 +189,7 @@ def _by_themselves(
 def _species(mine: Dataset, known: DensityMap, diameter_ang: float, seed: int) -> "Species":
     """Average a species on the grid of its map, within its mask; particles that did not count still do not."""
     from napari_tomoflow.core.averaging.recipe import Recipe, ball
-    from napari_tomoflow.core.polishing.course import Species
+    from napari_tomoflow.core.polishing.averaged import Species
 
     box_px = known.volume.shape[0]
     if set(known.volume.shape) != {box_px} or box_px % 2:

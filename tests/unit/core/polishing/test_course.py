@@ -7,7 +7,8 @@ import pytest
 
 from napari_tomoflow.core.averaging.fsc_curve import FscCurve
 from napari_tomoflow.core.polishing import course
-from napari_tomoflow.core.polishing.course import Averaged, Settings, State, refine_together
+from napari_tomoflow.core.polishing.averaged import Averaged
+from napari_tomoflow.core.polishing.course import Settings, State, refine_together
 
 
 def curve(agreed):
