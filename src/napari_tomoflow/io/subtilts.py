@@ -107,10 +107,29 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
 
     Images that `allocate_mrc` reserved for the stack are finished where they lie; others are copied.
     """
+    table = _table_of(subtilts)
+    folder.mkdir(parents=True, exist_ok=True)
+    if subtilts.images is not None:
+        # Other programs take only .mrcs for a stack.
+        write_mrc(folder / _ALLOCATED, subtilts.images, subtilts.pixel_ang, stack=True, label="sub-tilts")
+        (folder / _ALLOCATED).replace(folder / _STACK)
+    else:
+        table = table.drop(columns=_IMAGE)
+    for field, name in _VOLUMES.items():
+        volumes = getattr(subtilts, field)
+        if volumes is not None:
+            write_mrc(folder / name, volumes, subtilts.pixel_ang, label=field)
+    write_particles(folder / _PARTICLES, subtilts.particles)
+    write_star(folder / SUBTILTS_STAR, {"subtilts": table})
+    return SUBTILTS_STAR
+
+
+def _table_of(subtilts: SubtiltSet) -> "pd.DataFrame":
+    """Describe every image in a row, stack and all."""
     import pandas as pd
 
     whole = subtilts.rotations @ subtilts.particles.matrices[subtilts.particle]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             _IMAGE: [f"{number + 1:06d}@{_STACK}" for number in range(len(subtilts))],
             _PARTICLE: [_group(subtilts.particles, one) for one in subtilts.particle],
@@ -137,20 +156,6 @@ def save_subtilts(subtilts: SubtiltSet, folder: Path) -> str:
             **dict(zip(_QUATERNION, subtilts.quaternions_xyzw.T, strict=True)),
         }
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    if subtilts.images is not None:
-        # Other programs take only .mrcs for a stack.
-        write_mrc(folder / _ALLOCATED, subtilts.images, subtilts.pixel_ang, stack=True, label="sub-tilts")
-        (folder / _ALLOCATED).replace(folder / _STACK)
-    else:
-        table = table.drop(columns=_IMAGE)
-    for field, name in _VOLUMES.items():
-        volumes = getattr(subtilts, field)
-        if volumes is not None:
-            write_mrc(folder / name, volumes, subtilts.pixel_ang, label=field)
-    write_particles(folder / _PARTICLES, subtilts.particles)
-    write_star(folder / SUBTILTS_STAR, {"subtilts": table})
-    return SUBTILTS_STAR
 
 
 def load_subtilts(folder: Path) -> SubtiltSet:

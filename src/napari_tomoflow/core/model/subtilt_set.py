@@ -41,7 +41,7 @@ class SubtiltSet(Noun):
     dose_e_ang2 : float64[M]
         Exposure at the middle of the image, e/Å²; of images that are weighed, what they are weighed by.
     weight : float64[M]
-        What the tilt leaves of the signal, 0 to 1.
+        What the tilt leaves of the signal, times the strength of its series: 1 untilted and of usual strength.
     score : float64[M]
         NaN when there is none.
     images : array[M, n, n] or None

@@ -1,5 +1,7 @@
 """Pictures of results: what a job leaves beside its tables for the eye."""
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,22 +26,24 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWN", "DRAWN_ALONE", "figures_of", "save_figures"]
 
-DRAWN: tuple[type[Noun], ...] = (
-    Alignment,
-    CtfSeries,
-    TiltSeries,
-    ParticleSet,
-    Average,
-    Classes,
-    DensityMap,
-    FinishedMap,
-    MappedBack,
-    Polished,
-)
-"""Nouns of which there are figures."""
+_ALONE: dict[type[Noun], str] = {
+    Average: "average",
+    Classes: "classes",
+    DensityMap: "aligned_map",
+    FinishedMap: "finished_map",
+    MappedBack: "map_back",
+    Polished: "polish",
+}
+"""Nouns drawn by themselves → NAME, for `NAME_figures` of the module NAME, imported late as it costs matplotlib."""
 
-DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, Average, Classes, DensityMap, FinishedMap, MappedBack, Polished)
-"""Those that need no series to be drawn."""
+_BESIDE_SERIES: dict[type[Noun], str] = {Alignment: "alignment", CtfSeries: "ctf"}
+"""Those drawn beside the series they were made from."""
+
+DRAWN_ALONE: tuple[type[Noun], ...] = (ParticleSet, *_ALONE)
+"""Nouns that need no series to be drawn."""
+
+DRAWN: tuple[type[Noun], ...] = (*_BESIDE_SERIES, TiltSeries, *DRAWN_ALONE)
+"""Nouns of which there are figures."""
 
 _DOTS_PER_INCH = 110
 
@@ -57,45 +61,22 @@ def figures_of(noun: Noun, series: TiltSeries | None = None, tomogram: Tomogram 
     """
     if isinstance(noun, ParticleSet):
         return _figures_of_particles(noun, tomogram)
-    if isinstance(noun, Average):
-        from napari_tomoflow.io.plots.average import average_figures
-
-        return average_figures(noun)
-    if isinstance(noun, Classes):
-        from napari_tomoflow.io.plots.classes import classes_figures
-
-        return classes_figures(noun)
-    if isinstance(noun, DensityMap):
-        from napari_tomoflow.io.plots.aligned_map import aligned_map_figures
-
-        return aligned_map_figures(noun)
-    if isinstance(noun, FinishedMap):
-        from napari_tomoflow.io.plots.finished_map import finished_map_figures
-
-        return finished_map_figures(noun)
-    if isinstance(noun, MappedBack):
-        from napari_tomoflow.io.plots.map_back import map_back_figures
-
-        return map_back_figures(noun)
-    if isinstance(noun, Polished):
-        from napari_tomoflow.io.plots.polish import polish_figures
-
-        return polish_figures(noun)
+    for kind, name in _ALONE.items():
+        if isinstance(noun, kind):
+            return _drawer(name)(noun)
     if series is None:
         return {}
-    if isinstance(noun, Alignment):
-        from napari_tomoflow.io.plots.alignment import alignment_figures  # costs matplotlib
-
-        return alignment_figures(noun, series)
-    if isinstance(noun, CtfSeries):
-        from napari_tomoflow.io.plots.ctf import ctf_figures
-
-        return ctf_figures(noun, series)
     if isinstance(noun, TiltSeries):
-        from napari_tomoflow.io.plots.motion import motion_figures
-
-        return motion_figures(noun)
+        return _drawer("motion")(noun)
+    for kind, name in _BESIDE_SERIES.items():
+        if isinstance(noun, kind):
+            return _drawer(name)(noun, series)
     return {}
+
+
+def _drawer(name: str) -> "Callable[..., dict[str, Figure]]":
+    draw: Callable[..., dict[str, Figure]] = getattr(import_module(f"{__name__}.{name}"), f"{name}_figures")
+    return draw
 
 
 def _figures_of_particles(particles: ParticleSet, tomogram: Tomogram | None) -> "dict[str, Figure]":
