@@ -6,7 +6,7 @@ from npe2 import PluginManifest
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Labels, ParticleSet, RawStack, TiltSeries, Tomogram
-from napari_tomoflow.gui import readers, tomograms_in_view
+from napari_tomoflow.gui import readers, tomograms_in_view, units
 from napari_tomoflow.gui.layers import to_layers
 from napari_tomoflow.gui.readers import get_reader, read_layers, read_noun
 from napari_tomoflow.gui.writers import write_image, write_labels, write_points
@@ -232,10 +232,10 @@ def test_a_dropped_table_that_does_not_say_its_unit_asks_for_it(said, x_ang, tmp
     (tmp_path / "clicks.csv").write_text("x,y,z\n3,5,2\n")
     view = tomograms_in_view.FramesInView({"": TomogramFrame(volume.shape, 10.0)}, "TS_01")
     monkeypatch.setattr(readers, "frames_in_view", lambda: view)
-    monkeypatch.setattr(readers.napari, "current_viewer", lambda: object())
-    monkeypatch.setattr(readers, "asked_unit", lambda path: said)
+    monkeypatch.setattr(units.napari, "current_viewer", lambda: object())
+    monkeypatch.setattr(units, "asked_unit", lambda path: said)
     particles = read_noun(tmp_path / "clicks.csv")
     assert particles.centers_ang_zyx[0, 2] == pytest.approx(x_ang)
-    monkeypatch.setattr(readers, "asked_unit", lambda path: None)
+    monkeypatch.setattr(units, "asked_unit", lambda path: None)
     with pytest.raises(DataError, match="does not say what its positions are counted in"):
         read_noun(tmp_path / "clicks.csv")

@@ -1,7 +1,6 @@
 """Files to layers. One reader for all endings; what a file is, its contents decide."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import napari
@@ -10,8 +9,7 @@ from napari_tomoflow.core.model import Noun, ParticleSet, RawStack, TiltSeries
 from napari_tomoflow.gui.canvas import attend
 from napari_tomoflow.gui.layers import LayerTuple, to_layers
 from napari_tomoflow.gui.tomograms_in_view import frames_in_view, warn
-from napari_tomoflow.gui.units import asked_unit
-from napari_tomoflow.io.particle_formats import UnitMissingError
+from napari_tomoflow.gui.units import read_asking
 from napari_tomoflow.io.particle_tables import TABLE_SUFFIXES, is_particle_table, read_particle_table
 from napari_tomoflow.io.relion import STAR_SUFFIXES
 from napari_tomoflow.io.series_star import SERIES_STAR, load_series
@@ -75,16 +73,9 @@ def _layers_of(path: Path) -> list[LayerTuple]:
 
 
 def _read_table(path: Path) -> ParticleSet:
-    """Read a table; what its positions are counted in is asked for where it does not say."""
     view = frames_in_view()
-    read = partial(read_particle_table, path, frames=view.frames, tomogram=view.meant(path.stem))
-    try:
-        return read()
-    except UnitMissingError:
-        unit = asked_unit(path) if napari.current_viewer() is not None else None
-        if unit is None:
-            raise
-        return read(unit=unit)
+    tomogram = view.meant(path.stem)
+    return read_asking(path, lambda unit: read_particle_table(path, frames=view.frames, tomogram=tomogram, unit=unit))
 
 
 def _series_of(raw: RawStack) -> Noun:

@@ -1,10 +1,15 @@
 """The question what positions of a table are counted in."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import napari
 from qtpy.QtWidgets import QInputDialog
 
-from napari_tomoflow.io.particle_formats import Unit
+from napari_tomoflow.io.particle_formats import Unit, UnitMissingError
+
+T = TypeVar("T")
 
 UNIT_WORDS: dict[str, Unit] = {
     "voxels, from the corner": "px",
@@ -20,3 +25,20 @@ def asked_unit(path: Path) -> Unit | None:
         None, "Particles", f"What are the positions in {path.name} counted in?", list(UNIT_WORDS), 0, False
     )
     return UNIT_WORDS[chosen] if is_said else None
+
+
+def read_asking(path: Path, read: Callable[[Unit | None], T]) -> T:
+    """Read a table; what its positions are counted in is asked for where it does not say.
+
+    Raises
+    ------
+    UnitMissingError
+        There is nobody to ask, or they do not want to say.
+    """
+    try:
+        return read(None)
+    except UnitMissingError:
+        unit = asked_unit(path) if napari.current_viewer() is not None else None
+        if unit is None:
+            raise
+        return read(unit)

@@ -9,6 +9,8 @@ from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries, Tomog
 from napari_tomoflow.gui.layers import METADATA_KEY, from_layer
 from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.session import Session
+from napari_tomoflow.io.particle_formats import TomogramFrame
+from napari_tomoflow.project.particle_imports import series_named
 
 _FOUND = 1
 """The number that stands for a job: that of the particles found among the layers, or put there."""
@@ -54,8 +56,21 @@ class LayerPicks:
 
         There are no jobs here to choose from.
         """
+        self.prepare(name)
+        self.session.open(name)
+
+    def prepare(self, name: str) -> None:
+        """Have the picks of a tomogram at hand without looking at it."""
         has_particles = name not in self.session.tomograms and len(self._load(name, _FOUND)) > 0
-        self.session.open(name, _FOUND if has_particles else 0)
+        self.session.prepare(name, _FOUND if has_particles else 0)
+
+    def named(self, name: str) -> str | None:
+        """Find the tomogram that a table means by a name; None where it means none."""
+        return series_named(name, self.names())
+
+    def frame(self, name: str) -> TomogramFrame:
+        """Return what tables are told of a tomogram."""
+        return TomogramFrame.of(self.tomogram(name))
 
     def to_layers(self) -> None:
         """Put the picks of all tomograms that have changed among the layers, to be saved from there."""

@@ -17,6 +17,7 @@ from napari_tomoflow.gui.keys import bind_shortcuts
 from napari_tomoflow.gui.picker.acts import acts_of
 from napari_tomoflow.gui.picker.board import Board
 from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, Panel, board_with_keys, side_by_side
+from napari_tomoflow.gui.picker.dropping import TableDrops
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.layer_picks import LayerPicks
 from napari_tomoflow.gui.picker.oblique_plane import ObliquePlane
@@ -82,6 +83,7 @@ class Picker(QWidget):
         self._listen()
         self._lay_out()
         bind_shortcuts(self, acts)
+        TableDrops(self)
         # What outlives the widget must not be a method of it: Qt would not call that any more.
         self._held = ExitStack()
         self._held.callback(self.scene.close)

@@ -60,9 +60,13 @@ class Picks:
         return np.arange(first, self._n)
 
     def append_set(self, particles: ParticleSet, types: NDArray[np.int64]) -> Rows:
-        """Add the particles of a set, whose further columns are kept for `to_set`; ids are kept where they are free."""
+        """Add the particles of a set, whose further columns are kept for `to_set`; ids are kept where they are free.
+
+        An id is free unless a pick that is there has it: rows that are not there come back only with the change
+        that took them away, before which these rows were not there.
+        """
         ids: dict[str, ArrayLike] = {}
-        if not np.isin(particles.ids, self[ID]).any():
+        if not np.isin(particles.ids, self[ID][self[IS_THERE]]).any():
             ids[ID] = particles.ids
         self._sources.append((self._n, particles))
         return self.append(

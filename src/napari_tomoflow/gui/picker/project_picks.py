@@ -7,7 +7,9 @@ from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries, Tomog
 from napari_tomoflow.core.report import Report, watched
 from napari_tomoflow.gui.picker.journal import Journal
 from napari_tomoflow.gui.picker.session import Session
+from napari_tomoflow.io.particle_formats import TomogramFrame
 from napari_tomoflow.project import JobRecord, Project, record_edit
+from napari_tomoflow.project.particle_imports import series_named
 
 Draft = tuple[str, ParticleSet, str, int]
 """What is to be saved: tomogram, picks, what was done to them, and the job they go on from."""
@@ -59,6 +61,18 @@ class ProjectPicks:
         else:
             self.session.open(name, job, is_asked_for=True)
         self._journal.sync()
+
+    def prepare(self, name: str) -> None:
+        """Have the picks of a tomogram at hand, as they were left or the newest there are, without looking at it."""
+        self.session.prepare(name, self._newest(ParticleSet, name))
+
+    def named(self, name: str) -> str | None:
+        """Find the series that a table means by a name; None where it means none."""
+        return series_named(name, self.project.series())
+
+    def frame(self, name: str) -> TomogramFrame:
+        """Return what tables are told of a tomogram."""
+        return TomogramFrame.of(self.tomogram(name), self.project.load(TiltSeries, name).pixel_ang)
 
     def drafts(self, names: Sequence[str]) -> list[Draft]:
         """Take the picks of some tomograms as they now are, to be saved."""

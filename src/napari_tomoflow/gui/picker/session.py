@@ -17,8 +17,9 @@ from napari_tomoflow.core.errors import MissingError, ParamError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.gui.picker.changes import TYPES, Change
 from napari_tomoflow.gui.picker.particle_types import COLOURS, TYPES_KEY, ParticleType, unlike
-from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, QUATERNIONS, SCORE, TYPE, Picks, Rows
+from napari_tomoflow.gui.picker.picks import CENTERS, ID, IS_THERE, QUATERNIONS, SCORE, TYPE, Picks, Rows
 from napari_tomoflow.gui.picker.state import Event, Load, State
+from napari_tomoflow.gui.picker.told_particles import told_of
 
 Log = Callable[[Event], None]
 """Keeps an event, so that it can be told again after a crash; what it was told is safe when it returns."""
@@ -151,13 +152,18 @@ class Session:
         asked for, those are taken instead, as a change like any other.
         """
         if tomogram not in self._state.picks:
-            self._tell({"load": {"tomogram": tomogram, "job": job}} if job else {"begin": tomogram})
+            self.prepare(tomogram, job)
         elif (is_asked_for and job != self.job_of(tomogram)) or (
             job > self.job_of(tomogram) and not self.is_dirty(tomogram)
         ):
             self._take_picks_of(tomogram, job)
         self._look_at(tomogram)
         self.changed.emit()
+
+    def prepare(self, tomogram: str, job: int) -> None:
+        """Have the picks of a tomogram at hand, the first time those a job left of it (0: none); the view stays."""
+        if tomogram not in self._state.picks:
+            self._tell({"load": {"tomogram": tomogram, "job": job}} if job else {"begin": tomogram})
 
     def job_of(self, tomogram: str) -> int:
         """Return the job whose picks were opened or saved last; 0 before the first."""
@@ -219,6 +225,28 @@ class Session:
         rows = self._tell({"append": {"tomogram": self.tomogram, CENTERS: centers, TYPE: of_type}})
         self._do(f"Added {self._told(rows)}.", IS_THERE, rows, np.array(False), np.array(True))
         self.select(rows)
+        return rows
+
+    def take(self, particles: ParticleSet, tomogram: str, source: str) -> Rows:
+        """Add particles of elsewhere, with all their columns, to a tomogram that was opened or prepared.
+
+        Where a pick has one of their ids already they are numbered afresh, and the feature ``id_before`` keeps
+        what they were.
+
+        Returns
+        -------
+        int64[k]
+            Their rows; they are selected where the tomogram is in view.
+        """
+        there = self._state.picks[tomogram]
+        is_taken = bool(np.isin(particles.ids, there[ID][there.there()]).any())
+        if is_taken:
+            particles = particles.replace(features={**particles.features, "id_before": particles.ids})
+        rows = self._tell({"take": told_of(particles, tomogram)})
+        note = f"Took {counted(len(rows))} from {source}{', numbered afresh' if is_taken else ''}."
+        self._do(note, IS_THERE, rows, np.array(False), np.array(True), tomogram=tomogram)
+        if tomogram == self.tomogram:
+            self.select(rows)
         return rows
 
     def delete(self, rows: Rows) -> None:
@@ -322,8 +350,8 @@ class Session:
         self.tomogram = tomogram
         self.select([])
 
-    def _do(self, note: str, column: str, rows: Rows, before: Any, after: Any) -> None:
-        self._tell({"do": Change(self.tomogram, note, column, rows, before, after)})
+    def _do(self, note: str, column: str, rows: Rows, before: Any, after: Any, tomogram: str = "") -> None:
+        self._tell({"do": Change(tomogram or self.tomogram, note, column, rows, before, after)})
         self.changed.emit()
 
     def _tell(self, event: Event) -> Rows:

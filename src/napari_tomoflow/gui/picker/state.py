@@ -14,6 +14,7 @@ from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.gui.picker.changes import TYPES, Change, History
 from napari_tomoflow.gui.picker.particle_types import ParticleType, types_of, unlike
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE, TYPE, Picks, Rows
+from napari_tomoflow.gui.picker.told_particles import particles_told
 
 Load = Callable[[str, int], ParticleSet]
 """``load(tomogram, job)``: the particles a job left of a tomogram."""
@@ -57,6 +58,8 @@ class State:
             self.picks[told], self.saved[told], self.jobs[told] = Picks(), (), 0
         elif what == "load":
             return self._load(told["tomogram"], load(told["tomogram"], told["job"]), told["job"])
+        elif what == "take":
+            return self._append(told["tomogram"], particles_told(told))
         elif what == "append":
             centers = np.asarray(told[CENTERS], np.float64).reshape(-1, 3)
             return self.picks[told["tomogram"]].append(len(centers), **{CENTERS: centers, TYPE: told[TYPE]})
@@ -96,20 +99,23 @@ class State:
     def _load(self, tomogram: str, particles: ParticleSet, job: int) -> Rows:
         """Append the particles of a job; they are there at once where it is the first of a tomogram."""
         is_first = tomogram not in self.picks
+        rows = self._append(tomogram, particles)
+        if is_first:
+            self.picks[tomogram][IS_THERE][rows] = True
+            self.saved[tomogram] = ()
+        self.jobs[tomogram] = job
+        return rows
+
+    def _append(self, tomogram: str, particles: ParticleSet) -> Rows:
+        """Append particles that are not there yet, and types as far as there is none of their name."""
         nothing_yet = self.types == [_TO_BEGIN_WITH] and not any(len(picks) for picks in self.picks.values())
         if len(particles) and nothing_yet:
             self.types = []
         theirs, which = types_of(particles)
-        index_of = {one.name: index for index, one in enumerate(self.types)}
+        index_of = {one.name: index for index, one in enumerate(self.types) if one.is_present}
         for one in theirs:
             if one.name not in index_of:
                 index_of[one.name] = len(self.types)
                 self.types.append(unlike(one, self.types))
         types = np.array([index_of[one.name] for one in theirs], np.int64)[which]
-        picks = self.picks.setdefault(tomogram, Picks())
-        rows = picks.append_set(particles, types)
-        if is_first:
-            picks[IS_THERE][rows] = True
-            self.saved[tomogram] = ()
-        self.jobs[tomogram] = job
-        return rows
+        return self.picks.setdefault(tomogram, Picks()).append_set(particles, types)
