@@ -1,10 +1,12 @@
 """What the canvas says: which series and tilt, or which tomogram and height, is in view."""
 
+import re
 import weakref
 from typing import Any
 
 import numpy as np
 from napari.qt.threading import create_worker
+from qtpy.QtGui import QFont, QFontMetricsF, QGuiApplication
 
 from napari_tomoflow.core.model import ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.gui.layers import METADATA_KEY, PARTICLE_SIZE_ANG, TILT_AXES
@@ -14,6 +16,10 @@ CAPTION_KEY = "tomoflow caption"
 """In the metadata of an image layer: a function of the plane in view that says what else it shows."""
 
 _FONT_SIZE = 11
+_PX_PER_POINT = 96 / 72
+"""By so much text on the canvas is wider than Qt's of the same size."""
+_MARGIN_PX = 10
+_GAP = r" {3,}| (?=\()"
 
 _attended: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
@@ -38,7 +44,10 @@ def attend(viewer: Any) -> None:
         update()
 
     viewer.layers.events.inserted.connect(take_in)
-    for changed in (viewer.layers.events.removed, viewer.layers.events.reordered, viewer.dims.events.current_step):
+    for changed in (
+        viewer.layers.events.removed, viewer.layers.events.reordered, viewer.dims.events.current_step,
+        viewer.canvas.events.size,
+    ):  # fmt: skip
         changed.connect(update)
     other_contrast: weakref.WeakKeyDictionary[Any, tuple[float, float]] = weakref.WeakKeyDictionary()
 
@@ -68,6 +77,24 @@ def show_text(viewer: Any) -> None:
             overlay.text, overlay.font_size, overlay.position, overlay.visible = text, _FONT_SIZE, "top_left", True
             return
     overlay.text = ""
+
+
+def wrapped(text: str, width_px: int) -> str:
+    """Break lines at wide gaps and before brackets, so that they fit into a canvas of some width."""
+    metrics = QFontMetricsF(QFont(QGuiApplication.font().family(), _FONT_SIZE))
+    room = (width_px - 2 * _MARGIN_PX) / _PX_PER_POINT
+    lines = []
+    for line in text.splitlines():
+        first, *others = re.split(f"({_GAP})", line)
+        for gap, words in zip(others[::2], others[1::2], strict=True):
+            longer = first + gap + words
+            if metrics.horizontalAdvance(longer) > room:
+                lines.append(first)
+                first = words
+            else:
+                first = longer
+        lines.append(first)
+    return "\n".join(lines)
 
 
 def tilt_text(series: TiltSeries, tilt: int) -> str:

@@ -57,10 +57,10 @@ KEYS = {
 """Keys of the picker and what each does."""
 
 CANVAS_KEYS = (
-    "S select   A add   E erase", "R rotate   C snap   Delete", "1–9 type   Ctrl+Z undo", "[ ] tomogram   T tilts",
-    "F pane   V canvas   P panel",
-)  # fmt: skip
-"""The keys one needs most, line by line, for the canvas, which may be narrow."""
+    "S select   A add   E erase   R rotate   C snap   Delete   1–9 type   Ctrl+Z undo   [ ] tomogram   T tilts   "
+    "F pane   V canvas   P panel"
+)
+"""The keys one needs most; where there is little room lines are broken between them."""
 
 _WIDTH_PX, _BOARD_WIDTH_PX = 340, 320
 _TYPES_HEIGHT_PX = 120
@@ -175,7 +175,7 @@ class Panel(QWidget):
 def board_with_keys(board: QWidget) -> QWidget:
     """Put the keys one needs most below the panes."""
     seen = QWidget()
-    keys = QLabel("   ".join(CANVAS_KEYS))
+    keys = QLabel(CANVAS_KEYS)
     keys.setWordWrap(True)
     column = QVBoxLayout(seen)
     column.setContentsMargins(0, 0, 0, 0)

@@ -66,7 +66,7 @@ def take_table(picker: "Picker", path: Path) -> None:
     read = read_asking(path, partial(read_by_tomogram, path, picks, session.tomogram))
     for name in sorted(read.parts, key=lambda name: name == session.tomogram):
         picks.prepare(name)
-        session.take(read.parts[name], name, str(path))
+        session.take(read.parts[name], name, path.name)
     warn(path.name, read.warnings)
     counts = ", ".join(f"{counted(len(part))} of {name}" for name, part in read.parts.items())
     show_info(f"Took {counts} from {path.name}; Ctrl+Z takes them back, tomogram by tomogram.")

@@ -71,7 +71,7 @@ class Picker(QWidget):
         self.seen = board_with_keys(self.board)
         acts = acts_of(self)
         self.panel = Panel(acts)
-        self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, "\n".join(CANVAS_KEYS))
+        self.scene = Scene(napari_viewer, self.board, self.panel.look, self.tools, acts, CANVAS_KEYS)
         self.oblique = ObliquePlane(self.panel, self.scene)
         self._statistics = Drawing(
             lambda: summing_up(self.session) if self.session.tomogram else None,

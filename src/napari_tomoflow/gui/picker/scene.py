@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tomoflow.core.model import Alignment, TiltSeries, Tomogram
-from napari_tomoflow.gui.canvas import CAPTION_KEY, show_text, volume_text
+from napari_tomoflow.gui.canvas import CAPTION_KEY, show_text, volume_text, wrapped
 from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.board import OBLIQUE, Board
 from napari_tomoflow.gui.picker.canvas_picks import CanvasPicks
@@ -178,7 +178,8 @@ class Scene:
         self._layer = show_noun(self.viewer, tomogram)[0]
         said = f"{volume_text(tomogram)}\n{self._caption}"
         self.viewer.layers.move(self.viewer.layers.index(self._layer), 0)  # below the picks
-        self._layer.metadata[CAPTION_KEY] = lambda plane: said
+        canvas = self.viewer.canvas
+        self._layer.metadata[CAPTION_KEY] = lambda plane: wrapped(said, canvas.size[1])
         show_text(self.viewer)
 
     def _ask_canvas(self, event: Any = None) -> None:
