@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tomoflow.core.errors import TomoflowError
-from napari_tomoflow.core.model import Alignment, CtfSeries, MappedBack, ParticleSet, Tomogram
+from napari_tomoflow.core.model import Alignment, CtfSeries, MappedBack, ParticleSet, Polished, Tomogram
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages import STAGES
 from napari_tomoflow.gui.average_inspector.inspector import MAPS, open_average_inspector
@@ -102,7 +102,10 @@ class TomoflowDock(QWidget):
             return
         job = self.project.table()[series][stage].job
         try:
-            outputs = self.project.job(job).items[series].outputs
+            items = self.project.job(job).items
+            if Polished.__name__ in items[series].outputs:  # what it holds lies in other items; averages tell most
+                series = next(name for name, item in items.items() if MAPS & item.outputs.keys())
+            outputs = items[series].outputs
             if Alignment.__name__ in outputs:
                 open_inspector(self.viewer, self.project, series, job)
             elif CtfSeries.__name__ in outputs:

@@ -15,7 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Labels, Movies, Noun, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import (
+    DensityMap,
+    FinishedMap,
+    Labels,
+    Movies,
+    Noun,
+    ParticleSet,
+    RawStack,
+    SubtiltSet,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.gui.pyramid import Level, pyramid
 
@@ -202,6 +213,34 @@ def labels_from_layer(data: Any, attributes: Mapping[str, Any]) -> Labels:
     return Labels(name=attributes.get("name", ""), volume=_finest(data), voxel_ang=_voxel_ang(attributes))
 
 
+def map_to_layer(shown: DensityMap | FinishedMap) -> LayerTuple:
+    """Show the map of a particle, its centre at the origin."""
+    attributes = _attributes(shown, f"{shown.name} map", shown.volume.shape, shown.voxel_ang, SPECIMEN_AXES)
+    attributes["rendering"] = "minip" if isinstance(shown, DensityMap) and shown.contrast == "dark" else "mip"
+    return _image(shown.volume, attributes, binned=(True, True, True))
+
+
+def map_from_layer(data: Any, attributes: Mapping[str, Any]) -> DensityMap | FinishedMap:
+    """Take the map back; the voxels are those of the layer."""
+    known: DensityMap | FinishedMap = attributes["metadata"][METADATA_KEY]
+    return known.replace(volume=_finest(data))
+
+
+def subtilts_to_layer(subtilts: SubtiltSet) -> LayerTuple:
+    """Show what was cut out around particles one after the other: images, or the planes of volumes."""
+    stack: Any = subtilts.volumes if subtilts.images is None else subtilts.images
+    names = sorted({str(name) for name in subtilts.particles.species} - {""})
+    attributes = _attributes(subtilts, " ".join([*names, "cut out"]), stack.shape, subtilts.pixel_ang, TILT_AXES)
+    return _image(stack, attributes, binned=(False, True, True))
+
+
+def subtilts_from_layer(data: Any, attributes: Mapping[str, Any]) -> SubtiltSet:
+    """Take the set back; what was cut out is that of the layer."""
+    known: SubtiltSet = attributes["metadata"][METADATA_KEY]
+    shown = "volumes" if known.images is None else "images"
+    return known.replace(**{shown: _finest(data)})
+
+
 TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
     RawStack: raw_stack_to_layer,
     TiltSeries: tilt_series_to_layer,
@@ -209,6 +248,9 @@ TO_LAYER: Mapping[type, Callable[[Any], LayerTuple]] = {
     Tomogram: tomogram_to_layer,
     ParticleSet: particles_to_layer,
     Labels: labels_to_layer,
+    DensityMap: map_to_layer,
+    FinishedMap: map_to_layer,
+    SubtiltSet: subtilts_to_layer,
 }
 
 FROM_LAYER: Mapping[type, Callable[[Any, Mapping[str, Any]], Noun]] = {
@@ -218,6 +260,9 @@ FROM_LAYER: Mapping[type, Callable[[Any, Mapping[str, Any]], Noun]] = {
     Tomogram: tomogram_from_layer,
     ParticleSet: particles_from_layer,
     Labels: labels_from_layer,
+    DensityMap: map_from_layer,
+    FinishedMap: map_from_layer,
+    SubtiltSet: subtilts_from_layer,
 }
 
 _KIND_OF_TYPE = {"image": Tomogram, "points": ParticleSet, "labels": Labels}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Labels, ParticleSet, TiltSeries, Tomogram
+from napari_tomoflow.core.model import DensityMap, FinishedMap, Labels, ParticleSet, TiltSeries, Tomogram
 from napari_tomoflow.gui.layers import from_layer
 from napari_tomoflow.gui.tomograms_in_view import frames_in_view, warn
 from napari_tomoflow.io.mrc import write_mrc
@@ -12,10 +12,12 @@ from napari_tomoflow.io.particle_tables import write_particle_table
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a tomogram or a tilt series as MRC, at full resolution."""
+    """Write a tomogram, a map or a tilt series as MRC, at full resolution."""
     noun = from_layer((data, attributes, "image"))
     if isinstance(noun, TiltSeries):
         write_mrc(Path(path), noun.images, noun.pixel_ang, stack=True)
+    elif isinstance(noun, DensityMap | FinishedMap):
+        write_mrc(Path(path), noun.volume, noun.voxel_ang)
     elif isinstance(noun, Tomogram):
         write_mrc(Path(path), noun.volume, noun.voxel_ang, origin_ang_zyx=noun.origin_ang_zyx)
     else:
