@@ -8,7 +8,19 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Alignment, Frames, Labels, Movies, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import (
+    Alignment,
+    DensityMap,
+    FinishedMap,
+    Frames,
+    Labels,
+    Movies,
+    ParticleSet,
+    RawStack,
+    SubtiltSet,
+    TiltSeries,
+    Tomogram,
+)
 from napari_tomoflow.gui.layers import FROM_LAYER, TO_LAYER, contrast_limits, from_layer, to_layers
 
 
@@ -34,18 +46,48 @@ def assert_same_noun(got, expected):
             assert getattr(got, name) == value
 
 
-@pytest.mark.parametrize("kind", ["tilt_series", "tomogram", "particles", "labels"])
+@pytest.fixture
+def density():
+    return DensityMap(
+        name="ball", volume=np.random.default_rng(7).normal(size=(8,) * 3), voxel_ang=5.0, contrast="dark"
+    )
+
+
+@pytest.fixture
+def finished(density):
+    volume = np.asarray(density.volume, np.float32)
+    return FinishedMap(name="ball", volume=volume, voxel_ang=5.0, mask=np.ones_like(volume), halves=(volume, volume))
+
+
+@pytest.fixture
+def subtilts(particles):
+    images = np.random.default_rng(8).normal(size=(6, 8, 8)).astype(np.float32)
+    return SubtiltSet(particles=particles, particle=np.arange(6), tilt=np.zeros(6), pixel_ang=5.0, images=images)
+
+
+@pytest.mark.parametrize("kind", ["tilt_series", "tomogram", "particles", "labels", "density", "finished", "subtilts"])
 def test_noun_comes_back_whole(kind, request):
     noun = request.getfixturevalue(kind)
     assert_same_noun(through_a_viewer(noun), noun)
 
 
 def test_every_noun_with_a_picture_has_both_ways():
-    assert set(TO_LAYER) == set(FROM_LAYER) == {TiltSeries, Movies, Tomogram, ParticleSet, Labels, RawStack}
+    assert set(TO_LAYER) == set(FROM_LAYER) == {
+        TiltSeries, Movies, Tomogram, ParticleSet, Labels, RawStack, DensityMap, FinishedMap, SubtiltSet,
+    }  # fmt: skip
 
 
-def test_noun_without_a_picture_has_no_layers(tilt_series):
+def test_noun_without_a_picture_has_no_layers(tilt_series, subtilts):
     assert to_layers(Alignment.nominal(tilt_series)) == []
+    assert to_layers(subtilts.replace(images=None)) == []
+
+
+def test_volumes_that_were_cut_out_are_shown_plane_by_plane(subtilts):
+    volumes = np.random.default_rng(9).normal(size=(48, 8, 8)).astype(np.float32)
+    cut = subtilts.replace(images=None, volumes=volumes, sampling=np.ones((48, 8, 5), np.float32))
+    (layer,) = to_layers(cut)
+    np.testing.assert_array_equal(np.asarray(Layer.create(*layer).data), volumes)
+    assert from_layer(layer).volumes is volumes
 
 
 def test_movies_are_shown_as_the_sums_of_their_frames(tilt_series):
@@ -65,12 +107,12 @@ def test_particles_keep_their_places_on_a_voxel_grid(particles):
     np.testing.assert_allclose(back.centers_ang_zyx, particles.centers_ang_zyx, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["tilt_series", "tomogram", "particles", "labels"])
+@pytest.mark.parametrize("kind", ["tilt_series", "tomogram", "particles", "labels", "density", "finished", "subtilts"])
 def test_layers_have_scale_units_and_axis_labels(kind, request):
     for data in to_layers(request.getfixturevalue(kind)):
         layer = Layer.create(*data)
         assert {str(unit) for unit in layer.units} == {"angstrom"}
-        assert layer.axis_labels == (("tilt", "y", "x") if kind == "tilt_series" else ("z", "y", "x"))
+        assert layer.axis_labels == (("tilt", "y", "x") if kind in ("tilt_series", "subtilts") else ("z", "y", "x"))
         assert len(set(layer.scale)) == 1
 
 

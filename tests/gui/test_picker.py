@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QFont, QFontMetricsF
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
@@ -16,7 +17,7 @@ from napari_tomoflow.gui.dock import TomoflowDock
 from napari_tomoflow.gui.layers import from_layer
 from napari_tomoflow.gui.opening import show_noun
 from napari_tomoflow.gui.picker.acts import acts_of
-from napari_tomoflow.gui.picker.controls import KEYS
+from napari_tomoflow.gui.picker.controls import CANVAS_KEYS, KEYS
 from napari_tomoflow.gui.picker.gestures import Gesture
 from napari_tomoflow.gui.picker.opening import open_picker
 from napari_tomoflow.gui.picker.picker import Picker
@@ -399,6 +400,17 @@ def test_text_on_the_canvas_tells_the_keys(picker):
     text = picker.viewer.canvas.overlays.text.text
     assert text.startswith("TS_01    10 Å per voxel")
     assert "S select   A add   E erase" in text
+
+
+@pytest.mark.parametrize("width_px", [220, 300, 600])
+def test_text_on_a_narrow_canvas_is_broken_so_that_none_of_it_is_cut_off(picker, width_px):
+    picker.viewer.canvas.size = (800, width_px)
+    overlay = picker.viewer.canvas.overlays.text
+    metrics = QFontMetricsF(QFont(QApplication.font().family(), int(overlay.font_size)))
+    lines = overlay.text.splitlines()
+    assert max(metrics.horizontalAdvance(line) for line in lines) * 96 / 72 < width_px - 10
+    assert " ".join(overlay.text.split()).endswith(" ".join(CANVAS_KEYS.split()))
+    assert len(lines) < 14
 
 
 def test_what_is_drawn_is_the_pick(shown_picker, qtbot):

@@ -46,7 +46,7 @@ def act(session, rng):
     """Do something at random."""
     rows = session.picks.there()
     some = rng.choice(rows, min(len(rows), 3), replace=False) if len(rows) else rows
-    what = rng.integers(8)
+    what = rng.integers(9)
     if what <= 2:
         session.add(rng.uniform(-500, 500, (int(rng.integers(1, 4)), 3)))
     elif what == 3:
@@ -58,6 +58,8 @@ def act(session, rng):
     elif what == 6:
         present = [at for at, one in enumerate(session.types) if one.is_present]
         session.retype(some, int(rng.choice(present)))
+    elif what == 7:
+        session.take(stored(session.tomogram, int(rng.integers(100))), str(rng.choice(session.tomograms)), "a table")
     elif rng.integers(2):
         session.add_type()
     else:

@@ -5,7 +5,7 @@ import pytest
 from npe2 import PluginManifest
 
 from napari_tomoflow.core.errors import DataError
-from napari_tomoflow.core.model import Labels, ParticleSet, RawStack, TiltSeries, Tomogram
+from napari_tomoflow.core.model import FinishedMap, Labels, ParticleSet, RawStack, TiltSeries, Tomogram
 from napari_tomoflow.gui import readers, tomograms_in_view, units
 from napari_tomoflow.gui.layers import to_layers
 from napari_tomoflow.gui.readers import get_reader, read_layers, read_noun
@@ -114,6 +114,16 @@ def test_labels_written_and_read_are_the_same(tmp_path, labels):
     stack = open_mrc(tmp_path / "seg.mrc")
     np.testing.assert_array_equal(np.asarray(stack), labels.volume)
     assert isinstance(labels, Labels)
+
+
+def test_finished_map_is_written_with_its_voxel(tmp_path):
+    volume = np.random.default_rng(3).normal(size=(8,) * 3).astype(np.float32)
+    finished = FinishedMap(name="ball", volume=volume, voxel_ang=5.0, mask=volume, halves=(volume, volume))
+    ((data, attributes, _),) = to_layers(finished)
+    write_image(str(tmp_path / "ball.mrc"), data, attributes)
+    saved = read_noun(tmp_path / "ball.mrc")
+    np.testing.assert_array_equal(np.asarray(saved.volume), volume)
+    assert saved.voxel_ang == pytest.approx(5.0)
 
 
 def test_layer_without_a_scale_is_not_written(tmp_path):

@@ -54,7 +54,8 @@ def to_layers(noun: Noun, grid_ang: float = 1.0) -> list[LayerTuple]:
         arrows = [orientations_to_layer(noun, grid_ang)] if are_turned else []
         return [*arrows, particles_to_layer(noun, grid_ang)]
     make = TO_LAYER.get(type(noun))
-    return [make(noun)] if make else []
+    has_none = isinstance(noun, SubtiltSet) and noun.images is None and noun.volumes is None
+    return [make(noun)] if make and not has_none else []
 
 
 def from_layer(layer: LayerTuple) -> Noun:
