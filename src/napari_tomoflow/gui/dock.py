@@ -104,7 +104,7 @@ class TomoflowDock(QWidget):
         try:
             items = self.project.job(job).items
             if Polished.__name__ in items[series].outputs:  # what it holds lies in other items; averages tell most
-                series = next(name for name, item in items.items() if MAPS & item.outputs.keys())
+                series = next((name for name, item in items.items() if MAPS & item.outputs.keys()), series)
             outputs = items[series].outputs
             if Alignment.__name__ in outputs:
                 open_inspector(self.viewer, self.project, series, job)
