@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.averaging.samples import places_within
 from napari_tomoflow.core.kernels import poses as fast
+from napari_tomoflow.core.kernels import slices
 from napari_tomoflow.core.ops.geometry import tilt_rotations
 from reference import poses as slow
 
@@ -117,6 +118,24 @@ def test_a_turned_map_is_sampled_where_the_reference_samples_it():
     expected = np.array([[slow.at(cube, rotation.T @ point) for point in points] for rotation in rotations])
     np.testing.assert_allclose(turned[:, 0] + 1j * turned[:, 1], expected, atol=1e-5)
     np.testing.assert_allclose(squared, np.abs(expected) ** 2, rtol=1e-4, atol=1e-5)
+
+
+def test_lattices_are_inserted_where_turned_maps_are_sampled():
+    """The one is the transpose of the other, for any number of bands."""
+    poses, cube, *_ = a_case(9)
+    rng = np.random.default_rng(3)
+    points = np.array([[0, 1, 2], [2, -1, 0], [3, 0, -1]], np.float32)
+    rotations = poses[:, 0, :, :3].astype(np.float32)
+    turned, squared = np.empty((2, 2, 3), np.float32), np.empty((2, 3), np.float32)
+    fast.turn_onto_lattice(turned, squared, cube, rotations, points)
+    values, power = rng.normal(size=(2, 2, 3)).astype(np.float32), rng.random((2, 3)).astype(np.float32)
+    sums = np.zeros((2, *cube.shape, 4), np.float32)
+    for own, n_bands in zip(sums, (1, 4), strict=True):
+        slices.insert_lattices(own, values, power, rotations, points, n_bands)
+    np.testing.assert_array_equal(sums[0], sums[1])
+    across = (sums[0, ..., 0] * cube.real + sums[0, ..., 1] * cube.imag).sum()
+    np.testing.assert_allclose(across, (values * turned).sum(), rtol=1e-4)
+    np.testing.assert_allclose(sums[0, ..., 2].sum(), power.sum(), rtol=1e-5)
 
 
 def test_the_number_of_threads_changes_nothing():

@@ -326,14 +326,7 @@ class _Course:
         if len(operators) > 1:
             cubes = [symmetrised(cube, operators, self.grid) for cube in cubes]
         volume = solve(cubes, self.grid, operators).volume
-        return self._shaped(volume, self.descent.resolution_at(iteration))
-
-    def _shaped(self, volume: Reals, resolution_ang: float) -> Reals:
-        """Filter a map and mask it."""
-        width_ang, diameter_ang = self.box_px * self.pixel_ang, self.descent.diameter_ang
-        gain = band_pass(width_ang / diameter_ang, width_ang / resolution_ang, _FADING_STEPS)
-        inside = soft_sphere(self.box_px, 0.5 * diameter_ang / self.pixel_ang + 1.0, _EDGE_PX)
-        return shell_filtered(volume, gain) * inside
+        return shaped(volume, self.pixel_ang, self.descent.diameter_ang, self.descent.resolution_at(iteration))
 
     def on_axes(self, start: _Start, iteration: int) -> list[_Start]:
         """Turn a map onto all axes that it may have; the sums, of the old frame, are given up."""
@@ -343,7 +336,9 @@ class _Course:
         return [
             replace(
                 start,
-                volumes=self._shaped(frame.seen(start.volumes[0], operators), resolution_ang)[None],
+                volumes=shaped(
+                    frame.seen(start.volumes[0], operators), self.pixel_ang, self.descent.diameter_ang, resolution_ang
+                )[None],
                 sums=np.zeros_like(start.sums),
                 self_agreement=frame.agreement,
             )
@@ -364,6 +359,14 @@ class _Course:
             "occupancy": np.round(start.occupancy[order], 4).tolist(),
         }
         return FirstMap(volumes, quality)
+
+
+def shaped(volume: Reals, pixel_ang: float, diameter_ang: float, resolution_ang: float) -> Reals:
+    """Filter a first map, from its diameter to a resolution, and mask it."""
+    width_ang = len(volume) * pixel_ang
+    gain = band_pass(width_ang / diameter_ang, width_ang / resolution_ang, _FADING_STEPS)
+    inside = soft_sphere(len(volume), 0.5 * diameter_ang / pixel_ang + 1.0, _EDGE_PX)
+    return shell_filtered(volume, gain) * inside
 
 
 def _share(job: tuple[ShareImages, ParticleImages]) -> Shared:

@@ -169,7 +169,7 @@ class Everywhere:
     def candidates(self, samples: Samples, reference: Reference, count: int) -> Poses:
         """Return the best poses of each particle on the grid."""
         points, numbers = lattice_within(self.radius)
-        shifts_px = self._shifts_px(samples.box_px)
+        shifts_px = shifts_within(self.reach_px, self.radius, samples.box_px)
         places = samples.places[: samples.count_within(self.radius)]
         shape = (len(samples), len(points))
         sums, power = np.empty(shape, np.complex64), np.empty(shape, np.float32)
@@ -177,14 +177,6 @@ class Everywhere:
         ramps = np.exp(2j * np.pi / samples.box_px * shifts_px @ points.T).astype(np.complex64)
         best, shift = self._compared(reference, points, sums, power, ramps)
         return self._apart(best, shifts_px[shift], count)
-
-    def _shifts_px(self, box_px: int) -> Floats:
-        """Return the shifts of a cubic grid within reach: float64[T, 3] as (x, y, z)."""
-        step = 0.3 * box_px / self.radius
-        n = int(self.reach_px / step)
-        along = np.arange(-n, n + 1) * step
-        grid = np.stack(np.meshgrid(along, along, along, indexing="ij"), axis=-1).reshape(-1, 3)
-        return np.asarray(grid[np.linalg.norm(grid, axis=1) <= self.reach_px + 1e-9])
 
     def _compared(
         self, reference: Reference, points: Indices, sums: Waves, power: Reals, ramps: Waves
@@ -229,6 +221,15 @@ def _block(sums: Waves, power: Reals, ramps: Waves, turned: Reals, squared: Real
     norm = power @ squared.T
     best = np.divide(highest**2, norm, out=np.zeros_like(norm), where=norm > 0)
     return best, shift
+
+
+def shifts_within(reach_px: float, radius: float, box_px: int) -> Floats:
+    """List the shifts of a cubic grid within reach, as fine as a radius asks for: float64[T, 3] as (x, y, z)."""
+    step = 0.3 * box_px / radius
+    n = int(reach_px / step)
+    along = np.arange(-n, n + 1) * step
+    grid = np.stack(np.meshgrid(along, along, along, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(grid[np.linalg.norm(grid, axis=1) <= reach_px + 1e-9])
 
 
 def lattice_within(radius: float) -> tuple[Indices, Indices]:

@@ -182,6 +182,53 @@ def _add_to_plane(cube, plane, share, x, y, real, imaginary, weight):
 
 
 @kernel
+def insert_lattices(cube, values, power, rotations, points, n_bands):
+    """Add what lattices hold, turned back, to the cells around each of their points.
+
+    Parameters
+    ----------
+    cube : float32[2 c + 1, 2 c + 1, c + 1, 4]
+        Added to, as by `insert_slices`.
+    values : float32[O, 2, G]
+        Real and imaginary part.
+    power : float32[O, G]
+        Their weights.
+    rotations : float32[O, 3, 3]
+        A, times the cells of the cube to a step of the lattice: a point x is put at Aᵀ x.
+    points : float32[G, 3]
+        x, y, z; of each and its opposite one.
+    n_bands : int
+        As for `insert_slices`.
+
+    Notes
+    -----
+    Not checked: shapes; every point lies within ``c - 1`` cells. Otherwise as `insert_slices`.
+    """
+    planes, half = cube.shape[0], cube.shape[2] - 1
+    for band in prange(n_bands):
+        low, high = planes * band // n_bands, planes * (band + 1) // n_bands
+        for o in range(len(rotations)):
+            a = rotations[o]
+            for g in range(len(points)):
+                px, py, pz = points[g, 0], points[g, 1], points[g, 2]
+                x = a[0, 0] * px + a[1, 0] * py + a[2, 0] * pz
+                y = a[0, 1] * px + a[1, 1] * py + a[2, 1] * pz
+                z = a[0, 2] * px + a[1, 2] * py + a[2, 2] * pz
+                imaginary = values[o, 1, g]
+                if x < 0:
+                    x, y, z, imaginary = -x, -y, -z, -imaginary
+                y += np.float32(half)
+                z += np.float32(half)
+                z0 = int(z)
+                wz = z - np.float32(z0)
+                real, weight = values[o, 0, g], power[o, g]
+                if low <= z0 < high:
+                    _add_to_plane(cube, np.uintp(z0), np.float32(1.0) - wz, x, y, real, imaginary, weight)
+                if low <= z0 + 1 < high:
+                    _add_to_plane(cube, np.uintp(z0 + 1), wz, x, y, real, imaginary, weight)
+
+
+@kernel
 def add_rotated(total, cube, rotation, radius):
     """Add what a cube of sums holds at rotated places, by trilinear interpolation.
 

@@ -15,7 +15,8 @@ from napari_tomoflow.core.stage import MapBatches, NoSteps, Stage, Steps, in_ord
 
 if TYPE_CHECKING:
     from napari_tomoflow.core.averaging.aligning import PosePlan
-    from napari_tomoflow.core.averaging.initial import FirstMap
+    from napari_tomoflow.core.averaging.images import ImageSource
+    from napari_tomoflow.core.averaging.initial import Descent, FirstMap
     from napari_tomoflow.core.averaging.recipe import Recipe
     from napari_tomoflow.core.averaging.sources import RawSources
 
@@ -26,6 +27,9 @@ _PIXELS_PER_DETAIL = 8.0 / 3.0
 
 _DETAIL_SHARE, _DETAIL_RANGE_ANG = 0.15, (20.0, 40.0)
 """Finest detail: a share of the diameter, within a range."""
+
+_ANNEALED_SHARE = 0.2
+"""Detail of a map that is annealed, in diameters at least: finer, few images do not show."""
 
 _LEAST_OF_HALF = 2
 """Particles of a class in either half; else they are dealt to the halves anew."""
@@ -60,6 +64,13 @@ class InitialModelParams(Params):
     starts: int = param(3, low=1, high=20, expert=True, help="Random starts, of which the best goes on.")
     iterations: int = param(50, low=10, high=1000, expert=True, help="Steps of the descent.")
     lots: int = param(4, low=2, high=100, expert=True, help="Lots of 12 particles in each step.")
+    annealed: int = param(
+        100,
+        low=0,
+        high=1000,
+        expert=True,
+        help="Up to so many particles, without symmetry and of one class, are annealed instead of taken in lots.",
+    )
     box_px: int | None = param(
         None, unit="px", low=16, high=256, expert=True, help="Edge of the box, even; empty takes 1.8 diameters."
     )
@@ -111,9 +122,11 @@ def initial_model(
 
     Notes
     -----
-    See `core.averaging.initial` for the descent; in the end all particles are aligned with its map once. The hand is
-    right as long as the geometry is: the tilts tell it. Of several classes each is an item of the project by itself,
-    ``<name>_1`` and so on: `refine` begins with one when it is given that name, and takes its particles.
+    See `core.averaging.initial` for the descent, and `core.averaging.annealing` for what few particles without symmetry
+    go through instead, with twice as many starts of half as many steps, their gold filled. In the end all particles are
+    aligned with its map once. The hand is right as long as the geometry is: the tilts tell it. Of several classes each
+    is an item of the project by itself, ``<name>_1`` and so on: `refine` begins with one when it is given that name,
+    and takes its particles.
 
     References
     ----------
@@ -122,10 +135,11 @@ def initial_model(
     .. [2] Kimanius et al., Biochem. J. 478 (2021) 4169, doi:10.1042/BCJ20210708. Momentum, and two streams.
     """
     from napari_tomoflow.core.averaging.half_sets import half_sets
-    from napari_tomoflow.core.averaging.initial import Descent, first_map
+    from napari_tomoflow.core.averaging.initial import Descent
     from napari_tomoflow.core.averaging.recipe import Recipe
     from napari_tomoflow.core.averaging.selection import diameter_ang_of, of_species
     from napari_tomoflow.core.averaging.sources import RawSources
+    from napari_tomoflow.core.ctf.without_gold import without_gold
 
     data = of_species(dataset, params.species, params.only_class)
     diameter = params.diameter_ang or diameter_ang_of(data.particles)
@@ -134,6 +148,8 @@ def initial_model(
     finest_ang = params.resolution_ang or min(max(_DETAIL_SHARE * diameter, _DETAIL_RANGE_ANG[0]), _DETAIL_RANGE_ANG[1])
     pixel_ang = max([finest_ang / _PIXELS_PER_DETAIL, *(one.pixel_ang for one in data.series.values())])
     box_px = params.box_px or 2 * max(12, math.ceil(0.9 * diameter / pixel_ang))
+    if _is_annealed(params, len(data.particles)):
+        data = data.replace(series={name: without_gold(series) for name, series in data.series.items()})
     sources = RawSources(data, diameter / 2, params.dose_weighting)
     descent = Descent(
         diameter_ang=diameter,
@@ -146,7 +162,7 @@ def initial_model(
         seed=params.seed,
         classes=params.classes,
     )
-    first = first_map(sources(box_px, pixel_ang), descent, _first(report), map_batches, steps)
+    first = _begun(sources(box_px, pixel_ang), descent, params, _first(report), map_batches, steps)
     recipe = Recipe(
         box_px, pixel_ang, diameter, descent.resolution_ang, params.symmetry, reach_ang, 1, "global", 0.0, params.seed
     )
@@ -156,6 +172,36 @@ def initial_model(
         return _average(sources, first, 0, recipe, name, last, map_batches)
     plan = descent.plan(descent.iterations, box_px, pixel_ang)
     return _classes(sources, first, plan, recipe, name, last, map_batches)
+
+
+def _is_annealed(params: InitialModelParams, count: int) -> bool:
+    """Tell whether particles are few and of one kind without symmetry."""
+    return params.classes == 1 and params.symmetry.upper() == "C1" and count <= params.annealed
+
+
+def _begun(
+    source: "ImageSource",
+    descent: "Descent",
+    params: InitialModelParams,
+    report: Report,
+    map_batches: MapBatches,
+    steps: Steps,
+) -> "FirstMap":
+    """Make the first map in lots, or of few particles by annealing."""
+    from napari_tomoflow.core.averaging.annealing import Annealing, annealed_map
+    from napari_tomoflow.core.averaging.initial import first_map
+
+    if not _is_annealed(params, len(source.particles)):
+        return first_map(source, descent, report, map_batches, steps)
+    annealing = Annealing(
+        diameter_ang=descent.diameter_ang,
+        resolution_ang=max(descent.resolution_ang, _ANNEALED_SHARE * descent.diameter_ang),
+        reach_ang=descent.reach_ang,
+        iterations=math.ceil(descent.iterations / 2),
+        starts=2 * descent.starts,
+        seed=descent.seed,
+    )
+    return annealed_map(source, annealing, report, map_batches, steps)
 
 
 def _average(
@@ -219,4 +265,4 @@ def _first(report: Report) -> Report:
     return share
 
 
-INITIAL_MODEL = Stage.of(initial_model, version=3, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
+INITIAL_MODEL = Stage.of(initial_model, version=4, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
