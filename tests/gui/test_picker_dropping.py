@@ -194,6 +194,17 @@ def test_each_tomogram_gets_its_own_and_others_are_told(picker, tmp_path, said):
     assert (picker.session.tomogram, picker.session.unsaved()) == ("TS_02", ())
 
 
+def test_a_tomogram_not_opened_yet_keeps_the_picks_it_has(picker, tmp_path, project):
+    tomogram_job = next(job.number for job in project.jobs() if job.stage == "edit" and "TS_02" in job.items)
+    record_edit(project, "TS_02", [particles(("TS_02",) * 2, (1, 2))], note="Made up.", of_job=tomogram_job)
+    drop(picker.board.viewport(), table(tmp_path / "all.star", particles(("TS_01", "TS_02"), (3, 4)), picker))
+    assert len(picker.session.particle_set("TS_02")) == 3
+    picker.open_tomogram("TS_02")
+    picker.undo()
+    picker.undo()
+    np.testing.assert_array_equal(picker.session.particle_set("TS_02").ids, (1, 2))
+
+
 def test_a_table_of_nothing_that_is_here_changes_nothing_and_says_so(picker, tmp_path, said):
     path = table(tmp_path / "others.star", particles(("lost", "TS_03", "lost")), picker)
     assert drop(picker.board.viewport(), path)
