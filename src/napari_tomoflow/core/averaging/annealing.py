@@ -1,15 +1,15 @@
-"""A first map of few particles, by poses spread as likely as they are, ever more sharply.
+"""A first map of few particles, each summed in all poses as likely as they are, ever more sharply.
 
 Where few particles show little each, the best pose of a particle in a poor map is a wrong one, and the map made of such
-poses is found in the images again. So no pose is chosen: for every particle some are spread from all rotations and
-shifts, as likely as the map makes them. The noise of the images is at first taken to be larger than it is, so that
-nearly all poses are alike, then smaller and smaller, until those spread are the best ones (annealing). All particles go
-into every step, and detail is there from the beginning: at low resolution few images tell one pose from another. Of
-several random starts the one whose map is found best in the images wins.
+poses is found in the images again. So no pose is chosen: every particle is summed in all rotations and shifts, as
+likely as the map makes them. The noise of the images is at first taken to be larger than it is, so that nearly all
+poses are alike, then smaller and smaller, until the best ones are left (annealing). All particles go into every step,
+and detail is there from the beginning: at low resolution few images tell one pose from another. Of several random
+starts the one whose map is found best in the images wins.
 
-How likely is a pose: with the agreement of `core.averaging.search`, a gain in log likelihood when noise has power 1, as
-``exp(agreement / temperature)``. What noise alone makes of it, twice the mean over poses at random, is the temperature
-at which likelihoods are what they say.
+How likely is a pose: ``exp(agreement / temperature)`` with the agreement of `core.averaging.search`, a gain in log
+likelihood if noise had power 1 and were white. What it is, the spread of the agreements' square roots over all poses
+tells: twice its variance is the temperature at which likelihoods are what they say.
 
 References
 ----------
@@ -83,6 +83,11 @@ class Annealing:
     iterations: int = 25
     starts: int = 6
     seed: int = 1
+
+    @property
+    def step_deg(self) -> float:
+        """Distance of the rotations that are looked at."""
+        return float(np.rad2deg(min(_STEP_SHARE * self.resolution_ang / self.diameter_ang, 0.5)))
 
     def temperature_at(self, iteration: int) -> float:
         """Return the temperature of a step, in that of the noise: it falls by the same factor every time."""
@@ -250,8 +255,7 @@ class _Course:
         volume = self._solved(
             [_at_random(lot, self.grid, (annealing.seed, start, n)) for n, lot in enumerate(self.lots)]
         )
-        step_deg = float(np.rad2deg(_STEP_SHARE * annealing.resolution_ang / annealing.diameter_ang))
-        rotations = rotation_grid(step_deg, "C1")
+        rotations = rotation_grid(annealing.step_deg, "C1")
         reach_px = min(annealing.reach_ang, _REACH_SHARE * annealing.diameter_ang) / self.pixel_ang
         scores = []
         for iteration in range(annealing.iterations):
@@ -276,7 +280,7 @@ class _Course:
 
 
 def _at_random(images: ParticleImages, grid: CubeGrid, seed: tuple[int, ...]) -> Reals:
-    """Sum a lot in poses spread at random."""
+    """Sum a lot in poses drawn at random."""
     turns = np.asarray(Rotation.random(len(images), random_state=np.random.default_rng(seed)).as_matrix())
     return inserted(images, turns, np.zeros((len(images), 3)), np.ones(len(images)), grid)
 
