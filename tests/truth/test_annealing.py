@@ -60,9 +60,9 @@ def test_stopped_after_a_start_it_goes_on_to_the_same_map(few):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_subunits_among_gold_reach_what_their_true_poses_allow(shared_data):
-    """Fifty-three particles, of which lots of twelve never made a map."""
+    """All that lie in the field as a whole: fifty-three, of which lots of twelve never made a map."""
     folder = shared_data("sim_fiducial_A")
-    dataset = data_of(folder, "R30S")
+    dataset = data_of(folder, "R30S", within_ang=1100.0)
     truth = dataset.particles
     off = np.random.default_rng(1).normal(size=(len(truth), 3)) * 5.0 / 3**0.5
     lost = truth.replace(centers_ang_zyx=truth.centers_ang_zyx + off, quaternions_xyzw=np.array([0.0, 0.0, 0.0, 1.0]))
@@ -71,7 +71,7 @@ def test_subunits_among_gold_reach_what_their_true_poses_allow(shared_data):
         dataset.replace(particles=first.particles), first.map, params=RefineParams(diameter_ang=200.0, box_px=BOX_PX)
     )
     frame, off_deg, _ = frame_of(refined.particles, truth, PIXEL_ANG)
-    assert (off_deg < 20.0).mean() > 0.9
+    assert np.median(off_deg) < 5.0
     true, mask = template(folder, "R30S"), soft_sphere(BOX_PX, 29, 6)
     best = average(dataset, 200.0, "C1").volume
     found_ang = half_ang(fsc_with(true, refined.map.volume, frame, mask))
