@@ -95,6 +95,13 @@ def test_particles_normalise_quaternions_and_number_themselves():
     assert particles.tomogram.tolist() == ["TS_01"] * 3
 
 
+def test_poses_that_were_kept_come_back_to_the_last_bit():
+    turns = np.random.default_rng(3).normal(size=(1000, 4))
+    once = ParticleSet(centers_ang_zyx=np.zeros((1000, 3)), quaternions_xyzw=turns).quaternions_xyzw
+    again = ParticleSet(centers_ang_zyx=np.zeros((1000, 3)), quaternions_xyzw=once).quaternions_xyzw
+    np.testing.assert_array_equal(again, once)
+
+
 def test_choosing_particles_keeps_their_columns():
     particles = ParticleSet(centers_ang_zyx=np.arange(9.0).reshape(3, 3), features={"rlnX": np.array([7, 8, 9])})
     some = particles[np.array([2, 0])]

@@ -193,5 +193,5 @@ def test_joined_sets_keep_their_columns_and_their_ids_if_they_can():
     assert len(ParticleSet.joined([])) == 0
 
 
-def test_an_average_names_its_two_nouns():
-    assert set(Average.__dataclass_fields__) == {"map", "particles", "quality"}
+def test_an_average_names_its_two_nouns_and_its_classes():
+    assert set(Average.__dataclass_fields__) == {"map", "particles", "classes", "quality"}

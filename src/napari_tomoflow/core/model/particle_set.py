@@ -13,6 +13,7 @@ from napari_tomoflow.core.ops import poses
 
 _IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 
+_ROUNDING = 1e-14
 
 SPECIES = "species"
 """Feature column that names the kind of particle."""
@@ -61,6 +62,8 @@ class ParticleSet(Noun):
             raise DataError(
                 f"Particle {int(np.argmin(norms))} has a zero quaternion; give a rotation, e.g. (0, 0, 0, 1)."
             )
+        # Dividing again by a norm that is 1 but for rounding would change the last bit: what is kept comes back the same.
+        norms[np.abs(norms - 1.0) < _ROUNDING] = 1.0
         values = {
             "centers_ang_zyx": centers,
             "quaternions_xyzw": turns / norms,
