@@ -62,7 +62,7 @@ class ParticleSet(Noun):
             raise DataError(
                 f"Particle {int(np.argmin(norms))} has a zero quaternion; give a rotation, e.g. (0, 0, 0, 1)."
             )
-        # Dividing again by a norm that is 1 but for rounding would change the last bit: what is kept comes back the same.
+        # To divide again by a norm that is 1 but for rounding would change the last bit of what was kept.
         norms[np.abs(norms - 1.0) < _ROUNDING] = 1.0
         values = {
             "centers_ang_zyx": centers,
