@@ -13,13 +13,18 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import psutil
 
 from napari_tomoflow.core.model import Dataset
 from napari_tomoflow.core.stage import in_order
 from napari_tomoflow.core.stages.classify import ClassifyParams, classify
 from napari_tomoflow.core.stages.polish import PolishParams, polish
+from napari_tomoflow.io.mrc import write_mrc
+from napari_tomoflow.io.stacks import open_stack
 from napari_tomoflow.project.services import batch_pool
 from truth.deformed_scene import SPECIES, SceneParams, make_scene
 
@@ -85,14 +90,26 @@ def work(what, ensemble, map_batches):
     )
 
 
+def on_disk(ensemble, folder):
+    """Return an ensemble whose images lie in files, as those of a project do: processes are handed their paths."""
+    series = {}
+    for name, one in ensemble.series.items():
+        path = folder / f"{name}.mrc"
+        write_mrc(path, np.asarray(one.images), one.pixel_ang, stack=True)
+        series[name] = one.replace(images=open_stack(path))
+    return ensemble.replace(series=series)
+
+
 def measure(what, count, workers, **scene):
     """Return what some work on so many particles takes."""
     params = {"pixel_ang": 6.0, "n_series": SERIES, **scene}
     few = make_scene(SceneParams(**{**params, "count": 24, "n_series": 1}))
     work(what, few.ensemble, in_order)
-    made = make_scene(SceneParams(**{**params, "count": count}))
-    with batch_pool(workers) as map_batches, watched() as used:
-        work(what, made.ensemble, map_batches)
+    made = make_scene(SceneParams(**{**params, "count": count})).ensemble
+    with TemporaryDirectory() as folder, batch_pool(workers) as map_batches:
+        stored = on_disk(made, Path(folder))
+        with watched() as used:
+            work(what, stored, map_batches)
     return used
 
 
