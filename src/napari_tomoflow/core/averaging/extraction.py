@@ -59,7 +59,7 @@ def subtilts_of(source: DatasetImages, least_seen: float, ctf: CtfHandling = "no
     for chosen in batches(source.particles, max(len(source.particles), 1)):
         series = source.of_series(str(source.particles.tomogram[chosen[0]]))
         particles = source.particles[chosen]
-        seen = series.seen(particles.centers_ang_zyx)
+        seen = series.seen(particles.centers_ang_zyx, particles.paths_ang_zyx)
         enough = seen.any(axis=1) & (seen.mean(axis=1) >= least_seen)
         parts.append(particles[enough])
         columns.append(_columns(series, parts[-1], seen[enough], count))
@@ -82,7 +82,7 @@ def _columns(series: SeriesImages, particles: ParticleSet, seen: NDArray[np.bool
     by_dose = np.argsort(series.dose_e_ang2, kind="stable")
     particle, place = np.nonzero(seen[:, by_dose])
     index = by_dose[place]
-    _, depth_ang = series.alignment.project(particles.centers_ang_zyx)
+    _, depth_ang = series.places(particles.centers_ang_zyx, particles.paths_ang_zyx)
     lenses = np.stack([series.lens(at, depth_ang[tilt]) for at, tilt in enumerate(series.tilts)])  # (T, 4, P)
     u_ang, v_ang, azimuth_deg, phase_deg = lenses[index, :, particle].T
     rotations = series.alignment.rotations[series.tilts[index]]
@@ -187,8 +187,9 @@ def _by_batch(
     parts = batches(subtilts.particles, _BATCH)
     for done, chosen in enumerate(parts):
         report(done, len(parts), doing)
-        series = source.of_series(str(subtilts.particles.tomogram[chosen[0]]))
-        image_ang_yx, depth_ang = series.alignment.project(subtilts.particles.centers_ang_zyx[chosen])
+        some = subtilts.particles[chosen]
+        series = source.of_series(str(some.tomogram[0]))
+        image_ang_yx, depth_ang = series.places(some.centers_ang_zyx, some.paths_ang_zyx)
         pictures = {
             int(tilt): make(series, index, series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt]))
             for index, tilt in enumerate(series.tilts)

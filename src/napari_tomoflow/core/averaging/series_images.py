@@ -19,6 +19,7 @@ from napari_tomoflow.core.averaging.relion_fading import relion_fading
 from napari_tomoflow.core.averaging.sampling import Response, Sampling, cropped_rft, even, on_half_transform
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Dataset, ParticleSet, TiltSeries
+from napari_tomoflow.core.model.paths import path_weights
 from napari_tomoflow.core.ops.filters import mend_isolated_pixels
 from napari_tomoflow.core.ops.fourier import next_fast_size
 from napari_tomoflow.core.ops.geometry import pixels_from_ang
@@ -80,6 +81,7 @@ class SeriesImages:
         self.tilts: Indices = np.flatnonzero(series.kept & alignment.kept)
         if not len(self.tilts):
             raise DataError(f"{series.name}: no tilt is in use; keep some.")
+        self._path_weights = path_weights(series)
         self._wide_px, self._raw_px = self._box_sizes()
         self.pixel_ang = series.pixel_ang * self._raw_px / self._wide_px
         self.optics = series.optics if ctf is None else ctf.optics
@@ -111,13 +113,27 @@ class SeriesImages:
         reach_px = self._ctf.optics.wavelength_ang * defocus_ang * 0.5 / pixel_ang**2
         return int(np.ceil(min(reach_px, _MOST_MARGIN * self._sampling.box_px))) + _SPARE_PX
 
-    def images(self, centers_ang_zyx: Floats) -> ParticleImages:
-        """Return the images of particles at some places, Å from the tomogram's centre."""
+    def places(self, centers_ang_zyx: Floats, paths_ang_zyx: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return where each tilt shows particles and how high they lie, as `Alignment.project` does.
+
+        Parameters
+        ----------
+        centers_ang_zyx : float64[P, 3]
+            Å from the tomogram's centre.
+        paths_ang_zyx : float64[P, nodes, 3], optional
+            How they move as they are exposed.
+        """
+        if paths_ang_zyx is None:
+            return self.alignment.project(centers_ang_zyx)
+        return self.alignment.project(centers_ang_zyx, np.einsum("nk,pka->npa", self._path_weights, paths_ang_zyx))
+
+    def images(self, centers_ang_zyx: Floats, paths_ang_zyx: Floats | None = None) -> ParticleImages:
+        """Return the images of particles; see `places`."""
         n, count = self._sampling.box_px, len(centers_ang_zyx)
         shape = (count, len(self.tilts), n, n // 2 + 1)
         images_rft, power = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
         visible = np.zeros(shape[:2], np.bool_)
-        image_ang_yx, depth_ang = self.alignment.project(centers_ang_zyx)
+        image_ang_yx, depth_ang = self.places(centers_ang_zyx, paths_ang_zyx)
         for index, tilt in enumerate(self.tilts):
             boxes = self.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
             images_rft[:, index], power[:, index] = cut_to_box(*boxes.weighed(), n)
@@ -146,9 +162,9 @@ class SeriesImages:
         noise = on_half_transform(self._noise[index].amplitude, self._wide_px)
         return WideBoxes(images_rft, self._ctf_at(index, depth_ang), self._left(index), noise, visible)
 
-    def seen(self, centers_ang_zyx: Floats) -> NDArray[np.bool_]:
-        """Tell which particles lie wholly within which of the images in use: bool[P, T]."""
-        image_ang_yx, _ = self.alignment.project(centers_ang_zyx)
+    def seen(self, centers_ang_zyx: Floats, paths_ang_zyx: Floats | None = None) -> NDArray[np.bool_]:
+        """Tell which particles lie wholly within which of the images in use: bool[P, T]; see `places`."""
+        image_ang_yx, _ = self.places(centers_ang_zyx, paths_ang_zyx)
         places = pixels_from_ang(image_ang_yx[self.tilts], self._series.pixel_ang, self._series.shape_yx)
         return self._are_inside(places).T
 
@@ -293,7 +309,8 @@ class DatasetImages:
 
     def images(self, chosen: Indices) -> ParticleImages:
         """Cut out some particles of one tomogram."""
-        return self.of_series(str(self.particles.tomogram[chosen[0]])).images(self.particles.centers_ang_zyx[chosen])
+        some = self.particles[chosen]
+        return self.of_series(str(some.tomogram[0])).images(some.centers_ang_zyx, some.paths_ang_zyx)
 
     def of_series(self, name: str) -> SeriesImages:
         """Return what cuts particles out of one series; what its boxes share is worked out once."""

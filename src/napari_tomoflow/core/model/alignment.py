@@ -102,9 +102,17 @@ class Alignment(Noun):
         """Return the affine matrices float64[N, 3, 4] every stage uses; see `geometry.image_from_sample`."""
         return geometry.image_from_sample(self.rotations, self.shift_ang_yx)
 
-    def project(self, points_ang_zyx: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Project points into every tilt: (Å from the image centre [N, P, 2] yx, depth in Å [N, P])."""
+    def project(
+        self, points_ang_zyx: ArrayLike, moved_ang_zyx: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Project points into every tilt: (Å from the image centre [N, P, 2] yx, depth in Å [N, P]).
+
+        Points that are not everywhere in the same place are moved in each tilt, by float64[N, P, 3].
+        """
         image_ang_yx, depth_ang = geometry.project_points(self.image_from_sample(), points_ang_zyx)
+        if moved_ang_zyx is not None:
+            moved = np.einsum("nij,npj->npi", self.rotations, moved_ang_zyx[..., ::-1])
+            image_ang_yx, depth_ang = image_ang_yx + moved[..., 1::-1], depth_ang + moved[..., 2]
         if self.deformation is not None:
             heights_ang = np.asarray(points_ang_zyx, np.float64)[:, 0]
             image_ang_yx = image_ang_yx - self.deformation.displacements(image_ang_yx, heights_ang)

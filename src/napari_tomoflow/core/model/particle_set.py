@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Noun, finite, floats, per_item
+from napari_tomoflow.core.model.paths import path_features, paths_of
 from napari_tomoflow.core.ops import poses
 
 _IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
@@ -108,6 +109,18 @@ class ParticleSet(Noun):
     def species(self) -> NDArray[np.str_]:
         """Name of the kind of each particle, str[P]; empty where nothing tells."""
         return np.asarray(self.features.get(SPECIES, np.full(len(self), "")), np.str_)
+
+    @property
+    def paths_ang_zyx(self) -> NDArray[np.float64] | None:
+        """Where each particle lies beside its centre as it is exposed, float64[P, nodes, 3] of `model.paths`.
+
+        None where all lie still.
+        """
+        return paths_of(self.features, len(self))
+
+    def along(self, paths_ang_zyx: NDArray[np.float64]) -> Self:
+        """Return the particles moving along some paths, float64[P, nodes, 3]."""
+        return self.replace(features={**self.features, **path_features(paths_ang_zyx)})
 
     @property
     def matrices(self) -> NDArray[np.float64]:

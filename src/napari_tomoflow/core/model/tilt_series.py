@@ -107,6 +107,14 @@ class TiltSeries(Noun):
         """Indices of the tilts in use, in stack order."""
         return np.flatnonzero(self.kept)
 
+    @property
+    def exposure_share(self) -> NDArray[np.float64]:
+        """How much of the exposure each tilt has had, float64[N] from 0 to 1; by order where no dose is known."""
+        had = self.dose_before_e_ang2 + 0.5 * self.dose_of_tilt_e_ang2
+        if not np.ptp(self.dose_before_e_ang2):
+            had = np.argsort(np.argsort(self.order, kind="stable")).astype(np.float64)
+        return np.asarray((had - had.min()) / max(float(np.ptp(had)), 1e-12))
+
     def image(self, tilt: int) -> NDArray[np.float32]:
         """Read one image as float32[ny, nx]."""
         return np.ascontiguousarray(self.images[tilt], np.float32)

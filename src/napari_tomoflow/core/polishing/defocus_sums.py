@@ -159,7 +159,7 @@ class Comparison:
         """Go through the tilts in use for some particles of one half."""
         particles, rings = self.source.particles[chosen], self.rings
         series = self.source.of_series(str(particles.tomogram[0]))
-        image_ang_yx, depth_ang = series.alignment.project(particles.centers_ang_zyx)
+        image_ang_yx, depth_ang = series.places(particles.centers_ang_zyx, particles.paths_ang_zyx)
         other = self.models[2 - int(particles.half[0])]
         for index, tilt in enumerate(series.tilts):
             boxes = series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])

@@ -83,7 +83,7 @@ class SeriesGeometry:
 
     def block(self, part: Part, strength: float) -> Block:
         """Return the parameters of a part, expected to be as large as `strength`: in Å, for angles in degrees."""
-        rows, count = self._rows, len(self.centers_ang_zyx)
+        rows, count = self.rows, len(self.centers_ang_zyx)
         if part == "particles":
             return self.places(strength)
         if part == "bending":
@@ -99,7 +99,7 @@ class SeriesGeometry:
 
     def places(self, strength_ang: float) -> InSpace:
         """Return the parameters that move each particle by itself."""
-        return InSpace(self._rows, np.full((len(self.tilts), 1), strength_ang), None, len(self.centers_ang_zyx))
+        return InSpace(self.rows, np.full((len(self.tilts), 1), strength_ang), None, len(self.centers_ang_zyx))
 
     def refined(self, terms: Sequence[Term]) -> tuple[Alignment, Floats]:
         """Return the alignment and the places of the particles float64[P, 3] that some terms lead to."""
@@ -132,7 +132,7 @@ class SeriesGeometry:
         return moved
 
     @property
-    def _rows(self) -> Floats:
+    def rows(self) -> Floats:
         """Rows y and x of R of the tilts in use: float64[T, 2, 3]."""
         return self.alignment.rotations[self.tilts, 1::-1]
 
@@ -159,7 +159,7 @@ class SeriesGeometry:
 
     def _growth(self) -> Floats:
         """Return shapes over the exposure: float64[T, K]."""
-        return along(np.sqrt(exposure_share(self.series))[self.tilts], _DOSE_NODES, _DOSE_MEMORY)
+        return along(np.sqrt(self.series.exposure_share)[self.tilts], _DOSE_NODES, _DOSE_MEMORY)
 
     def _over(self, points_ang_zyx: Floats) -> Floats:
         """Return shapes over the specimen at some points of it: float64[..., B] for [..., 3]."""
@@ -214,16 +214,8 @@ class SeriesGeometry:
             values = term.strength * term.values
             if term.part == "bending":
                 in_space = np.einsum("tgb,bka,tk->tga", self._over(points), values, self._growth())
-                moved += np.einsum("tca,tga->tgc", self._rows, in_space)
+                moved += np.einsum("tca,tga->tgc", self.rows, in_space)
             else:
                 shapes = self._over_image(places_ang_yx)
                 moved += np.einsum("gb,tbc->tgc", shapes, values.reshape(len(values), -1, 2))
         return moved
-
-
-def exposure_share(series: TiltSeries) -> Floats:
-    """Return how much of the exposure each tilt has had, float64[N] from 0 to 1; by order where no dose is known."""
-    had = series.dose_before_e_ang2 + 0.5 * series.dose_of_tilt_e_ang2
-    if not np.ptp(series.dose_before_e_ang2):
-        had = np.argsort(np.argsort(series.order, kind="stable")).astype(np.float64)
-    return np.asarray((had - had.min()) / max(float(np.ptp(had)), 1e-12))

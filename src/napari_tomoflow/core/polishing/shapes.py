@@ -6,7 +6,8 @@ itself over a given length; shapes that such fields hardly contain are left out.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import map_coordinates
+
+from napari_tomoflow.core.ops.splines import through_nodes
 
 Floats = NDArray[np.float64]
 
@@ -31,9 +32,7 @@ def along(places: ArrayLike, nodes: int, memory: float) -> Floats:
     float64[..., nodes]
         From the strongest to the weakest.
     """
-    at = np.clip(np.asarray(places, np.float64), 0.0, 1.0) * (nodes - 1)
-    # Mirrored ends keep the spline flat rather than wild, as in `Deformation`.
-    splines = np.stack([map_coordinates(one, at[None], np.float64, 3, "mirror") for one in np.eye(nodes)], axis=-1)
+    splines = through_nodes(places, nodes)
     ends = np.linspace(0.0, 1.0, nodes)
     variance, modes = np.linalg.eigh(np.exp(-0.5 * ((ends[:, None] - ends) / memory) ** 2))
     return np.asarray((splines @ (modes * np.sqrt(np.maximum(variance, 0.0))))[..., ::-1])
