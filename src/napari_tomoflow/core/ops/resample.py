@@ -23,8 +23,13 @@ def spline_transfer(shape_yx: Sequence[int]) -> Image:
     Interpolation through these weights passes through every pixel and is within 2 % of the ideal
     up to a frequency of 0.25 cycles per pixel.
     """
-    y, x = (3.0 / (2.0 + np.cos(2 * np.pi * frequency)) for frequency in half_frequencies(shape_yx))
+    y, x = (spline_transfer_1d(frequency) for frequency in half_frequencies(shape_yx))
     return np.asarray(y * x, np.float32)
+
+
+def spline_transfer_1d(cycles_per_px: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the factor of `spline_transfer` along one axis at some frequencies."""
+    return np.asarray(3.0 / (2.0 + np.cos(2 * np.pi * cycles_per_px)))
 
 
 def sample_affine(

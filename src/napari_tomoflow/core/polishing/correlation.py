@@ -13,23 +13,24 @@ Legend: P particles of one series, T tilts in use, w × w places.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
-from numba import get_num_threads
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.averaging.aligning import halves_apart
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.search import Reference
 from napari_tomoflow.core.kernels import agreement as kernels
-from napari_tomoflow.core.ops.fourier import next_fast_size
-from napari_tomoflow.core.ops.resample import spline_transfer
+from napari_tomoflow.core.ops.resample import spline_transfer_1d
 from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
 
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
+Waves = NDArray[np.complex64]
 
 BATCH = 32
 """Particles worked on together."""
@@ -61,11 +62,8 @@ class Window:
 
     @property
     def grid_px(self) -> int:
-        """Edge of the grid the whole box is sampled on, even."""
-        size = next_fast_size(int(np.ceil(_PER_CYCLE * self.radius)))
-        while size % 2:
-            size = next_fast_size(size + 1)
-        return size
+        """Places along a side of the whole box."""
+        return int(np.ceil(_PER_CYCLE * self.radius))
 
     @property
     def step_ang(self) -> float:
@@ -103,8 +101,8 @@ class CorrelateBatch:
         """Make the maps of some particles of one half and one tomogram: float32[P, T, w, w]."""
         particles, window = self.source.particles, self.window
         images, reference = self.source.images(chosen), self.references[int(particles.half[chosen[0]]) - 1]
-        m, n, places = window.grid_px, images.box_px, window.places
-        products_rft = np.empty((images.visible.size, m, m // 2 + 1), np.complex64)
+        n, reach = images.box_px, int(np.ceil(window.radius))
+        products_rft = np.empty((images.visible.size, 2 * reach, reach + 1), np.complex64)
         kernels.correlate_slices(
             products_rft,
             images.images_rft.reshape(-1, n, n // 2 + 1),
@@ -113,10 +111,41 @@ class CorrelateBatch:
             reference.grid.scale,
             window.radius,
         )
-        products_rft *= spline_transfer((m, m))
-        maps = scipy.fft.irfft2(products_rft, s=(m, m), norm="forward", overwrite_x=True, workers=get_num_threads())
-        rows = np.arange(-(places // 2), places // 2 + 1) % m
-        return np.asarray(maps[:, rows[:, None], rows], np.float32).reshape(*images.visible.shape, places, places)
+        return spline_weights(products_rft, window).reshape(*images.visible.shape, window.places, window.places)
+
+
+def spline_weights(products_rft: Waves, window: Window) -> Reals:
+    """Transform products back, and turn the places of a window into weights of cubic B-splines.
+
+    Parameters
+    ----------
+    products_rft : complex64[S, 2 r, r + 1]
+        D S*, frequencies being whole steps of the box; r is the window's radius, rounded up.
+    window : Window
+
+    Returns
+    -------
+    float32[S, w, w]
+        What the inverse transform on the window's grid, without a scale, has at its places.
+
+    Notes
+    -----
+    Few frequencies and few places: two products of matrices take a seventh of a transform of the whole grid.
+    """
+    rows, columns = products_rft.shape[1:]
+    places = np.arange(window.places) - window.places // 2
+    v, u = np.rint(scipy.fft.fftfreq(rows) * rows), np.arange(columns)
+    along_y = _waves(places, v, window.grid_px)
+    # Opposite frequencies are not held: they add the complex conjugate.
+    along_x = (_waves(places, u, window.grid_px) * np.where(u > 0, 2.0, 1.0)).T
+    real_part = np.stack((along_x.real, -along_x.imag), axis=1).reshape(-1, window.places).astype(np.float32)
+    with threadpool_limits(1, "blas"):  # how many threads share a product shows in its last digits
+        return np.asarray((along_y.astype(np.complex64) @ products_rft).view(np.float32) @ real_part)
+
+
+def _waves(places: Indices, steps: NDArray[Any], grid_px: int) -> NDArray[np.complex128]:
+    """Sample waves of some steps of frequency, strengthened as weights of splines must be: complex128[w, steps]."""
+    return np.asarray(spline_transfer_1d(steps / grid_px) * np.exp(2j * np.pi / grid_px * np.outer(places, steps)))
 
 
 @dataclass(frozen=True, eq=False)

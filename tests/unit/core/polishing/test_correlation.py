@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.polishing.correlation import Window, agreement_maps, references_of
+from napari_tomoflow.core.ops.resample import spline_transfer
+from napari_tomoflow.core.polishing.correlation import Window, agreement_maps, references_of, spline_weights
 from napari_tomoflow.core.simulation.molecules import ribosome
 from truth.particle_images import Imaging, MapImages, density_of, random_particles
 
@@ -76,6 +77,22 @@ def test_any_batches_give_the_same(source):
     one = maps_of(source)
     other = maps_of(replace(source, moved=source.truth.replace(half=np.array([2, 1, 2, 1, 2, 1]))))
     np.testing.assert_allclose(one.splines, other.splines, atol=1e-4 * np.abs(one.splines).max())
+
+
+@pytest.mark.parametrize("reach_ang", [20.0, 1e4])
+def test_weights_are_those_of_a_transform_of_the_whole_grid(reach_ang):
+    window, rng = Window(width_ang=400.0, radius=7.4, reach_ang=reach_ang), np.random.default_rng(3)
+    m, reach = window.grid_px, 8
+    v = np.rint(np.fft.fftfreq(2 * reach) * 2 * reach).astype(int)
+    products_rft = np.zeros((2, 2 * reach, reach + 1), np.complex64)
+    within = np.hypot(v[:, None], np.arange(reach + 1)) < window.radius
+    products_rft[:, within] = rng.normal(size=(2, within.sum(), 2)).astype(np.float32).view(np.complex64)[..., 0]
+    whole_rft = np.zeros((2, m, m // 2 + 1), np.complex64)
+    whole_rft[:, v, : reach + 1] = products_rft
+    expected = np.fft.irfft2(whole_rft * spline_transfer((m, m)), s=(m, m), norm="forward")
+    rows = np.arange(-(window.places // 2), window.places // 2 + 1) % m
+    expected = expected[:, rows[:, None], rows]
+    np.testing.assert_allclose(spline_weights(products_rft, window), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_window_holds_its_reach_and_tells_its_size():
