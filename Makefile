@@ -10,6 +10,11 @@ FIND_PYTHON := for p in python3.13 python3.12 python3.11 python3; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DEBIAN_FRONTEND := noninteractive
 
+# Threads with nothing to do shall sleep. By default they spin, which costs small kernels several times their own
+# work, most of all on a busy machine; no result depends on it.
+export OMP_WAIT_POLICY := PASSIVE
+export OPENBLAS_THREAD_TIMEOUT := 4
+
 .PHONY: demo demo-full test test-slow bench lint docs system-packages clean
 
 demo: $(VENV)/.runs system-packages
