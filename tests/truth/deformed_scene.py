@@ -1,4 +1,4 @@
-"""Particles in ice that bends under the beam: an ensemble as averaging leaves it, and where everything truly was.
+"""Particles in ice that bends and drifts under the beam: an ensemble as averaging leaves it, and the truth.
 
 Images hold nothing but particles: each is a slice of one map, seen through the CTF at its height and faded by the
 exposure, put where the bent specimen shows it. The ensemble believes in a rigid specimen: its particles lie where
@@ -54,6 +54,10 @@ class SceneParams:
         Particles in all series together.
     bend_ang : float
         RMS length of the displacements at the end of the exposure; 0 for a rigid specimen.
+    drift_ang : float
+        RMS length of what each particle moves by itself, about its mean over the tilts.
+    alike_ang : float
+        How far particles are apart whose own motions are hardly alike any more; 0 for no two alike.
     shift_sd_ang, turn_sd_deg : float
         Errors of the alignment of each tilt: along y and x, and of its tilt and axis.
     off_sd_ang, off_sd_deg : float
@@ -75,6 +79,8 @@ class SceneParams:
     tilt_max_deg: float = 60.0
     dose_per_tilt_e_ang2: float = 3.0
     bend_ang: float = 12.0
+    drift_ang: float = 0.0
+    alike_ang: float = 0.0
     shift_sd_ang: float = 0.0
     turn_sd_deg: float = 0.0
     off_sd_ang: float = 0.5
@@ -259,8 +265,12 @@ def _defocus(params, rng):
     """Return the true CTF of a series and the one that is believed."""
     defocus_ang = params.defocus_ang + rng.uniform(-7000, 7000) + rng.normal(0, 200, params.n_tilts)
     true = CtfSeries(optics=params.optics, defocus_u_ang=defocus_ang, defocus_v_ang=defocus_ang, hand=params.hand)
-    off = defocus_ang + params.defocus_sd_ang * rng.normal(size=params.n_tilts)
-    return true, true.replace(defocus_u_ang=off, defocus_v_ang=off, optics=params.known_optics or params.optics)
+    known = params.known_optics or params.optics
+    # Fringes are where images show them, whoever believes that these are not stretched.
+    shown, off = true.magnified(known.magnification), params.defocus_sd_ang * rng.normal(size=params.n_tilts)
+    return true, shown.replace(
+        defocus_u_ang=shown.defocus_u_ang + off, defocus_v_ang=shown.defocus_v_ang + off, optics=known
+    )
 
 
 def _bent(params, particles, alignment, rng):
@@ -272,11 +282,27 @@ def _bent(params, particles, alignment, rng):
     end_ang = leaning * field.displacement(centres, dose.max())
     scale = params.bend_ang / np.sqrt(np.mean(np.sum(end_ang**2, axis=1)))
     places, depth_ang = np.empty((params.n_tilts, len(centres), 2)), np.empty((params.n_tilts, len(centres)))
+    drift = _drift(params, centres, rng)
     for tilt in range(params.n_tilts):
-        moved = centres + scale * leaning * field.displacement(centres, dose[tilt])
+        moved = centres + scale * leaning * field.displacement(centres, dose[tilt]) + drift[tilt]
         seen, depth = alignment.project(moved)
         places[tilt], depth_ang[tilt] = seen[tilt], depth[tilt]
     return places, depth_ang
+
+
+def _drift(params, centres, rng):
+    """Return how each particle moves by itself: float64[N, P, 3]; neighbours alike, steps larger early."""
+    if not params.drift_ang:
+        return np.zeros((params.n_tilts, *centres.shape))
+    share = params.dose_mid_e_ang2 / params.dose_mid_e_ang2.max()
+    growth = np.stack([1.0 - np.exp(-4.0 * share), share, 0.3 * np.cos(2 * np.pi * share)])
+    ways = rng.normal(size=(3, *centres.shape))
+    if params.alike_ang:
+        apart = np.linalg.norm(centres[:, None] - centres, axis=-1) / params.alike_ang
+        ways = np.linalg.cholesky(np.exp(-0.5 * apart**2) + 1e-6 * np.eye(len(centres))) @ ways
+    drift = np.einsum("kn,kpa->npa", growth, ways)
+    drift -= drift.mean(axis=0)
+    return drift * params.drift_ang / np.sqrt(np.mean(np.sum(drift**2, axis=2)))
 
 
 def _believed(params, particles, alignment, places_ang_yx, rng):
@@ -317,7 +343,7 @@ class _Camera:
         params = self._params
         images = np.empty((params.n_tilts, self._size_px, self._size_px), np.uint8)
         for tilt in range(params.n_tilts):
-            turns = alignment.rotations[tilt] @ particles.matrices
+            turns = params.optics.stretch @ alignment.rotations[tilt] @ particles.matrices
             phase = self._phase(tilt, turns, ctf, places_ang_yx[tilt], depth_ang[tilt])
             if params.tilt_weakens:
                 phase *= np.float32(alignment.rotations[tilt, 2, 2])

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.kernels import slices
+from napari_tomoflow.core.model.optics import MOST_STRETCH
 from napari_tomoflow.core.ops.fourier import next_fast_size
 
 Floats = NDArray[np.float64]
@@ -69,8 +70,8 @@ class CubeGrid:
 
     @property
     def half(self) -> int:
-        """Cells from frequency 0 to the edge, c."""
-        return int(self.reach * self.scale) + 2
+        """Cells from frequency 0 to the edge, c: with room for slices of images that are stretched."""
+        return int(MOST_STRETCH * self.reach * self.scale) + 2
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -167,7 +167,7 @@ def fill_volumes(
 
     for first, rows, pictures in _by_batch(subtilts, source, weighed, report, "Reconstructing particles"):
         particle, tilt = _places(subtilts, rows)
-        rotations = poses.matrices_from_quaternions(subtilts.quaternions_xyzw[rows])
+        rotations = subtilts.optics.stretch @ poses.matrices_from_quaternions(subtilts.quaternions_xyzw[rows])
         for one in np.unique(particle):
             mine = particle == one
             pairs = [pictures[each] for each in tilt[mine]]

@@ -53,7 +53,7 @@ class ParticleImages:
     power : float32[P, T, n, n // 2 + 1]
         P: what the same was done to the particle's slice.
     rotations : float64[P, T, 3, 3]
-        R of each tilt, from the tomogram to the image, acting on (x, y, z).
+        R of each tilt, from the tomogram to the image, acting on (x, y, z); stretched as the image is (`Optics`).
     visible : bool[P, T]
     pixel_ang : float
     """

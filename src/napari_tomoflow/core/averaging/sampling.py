@@ -72,7 +72,7 @@ class Response:
     """
 
     def __init__(self, size_px: int, pixel_ang: float, optics: Optics, dose_weighting: DoseModel) -> None:
-        ky, kx = ctf_ops.rfft_frequencies((size_px, size_px), pixel_ang)
+        ky, kx = optics.true_frequencies(ctf_ops.rfft_frequencies((size_px, size_px), pixel_ang))
         k_inv_ang = np.hypot(ky, kx)
         twice = 2 * np.arctan2(ky, kx)
         aberration = even_phase_rad((ky, kx), optics)

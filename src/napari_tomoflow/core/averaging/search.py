@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from napari_tomoflow.core.averaging.cubes import CubeGrid
 from napari_tomoflow.core.averaging.samples import Samples
 from napari_tomoflow.core.kernels import poses as kernels
+from napari_tomoflow.core.model.optics import MOST_STRETCH
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 
 Floats = NDArray[np.float64]
@@ -234,7 +235,7 @@ def shifts_within(reach_px: float, radius: float, box_px: int) -> Floats:
 
 def lattice_within(radius: float) -> tuple[Indices, Indices]:
     """List the points (x, y, z) within a radius, x ≥ 0 and not 0, and number them as `gather_on_lattice` wants them."""
-    half = int(np.ceil(radius)) + 1
+    half = int(np.ceil(MOST_STRETCH * radius)) + 1
     along = np.arange(-half, half + 1)
     z, y, x = np.meshgrid(along, along, np.arange(half + 1), indexing="ij")
     distance = np.sqrt(x**2 + y**2 + z**2)

@@ -142,7 +142,7 @@ class SeriesImages:
         return ParticleImages(
             images_rft=images_rft,
             power=power,
-            rotations=np.tile(self.alignment.rotations[self.tilts], (count, 1, 1, 1)),
+            rotations=np.tile(self.rotations, (count, 1, 1, 1)),
             visible=visible,
             pixel_ang=self.pixel_ang,
         )
@@ -219,6 +219,14 @@ class SeriesImages:
     def wide_px(self) -> int:
         """Edge of the wide boxes, m."""
         return self._wide_px
+
+    @property
+    def rotations(self) -> Floats:
+        """R of each tilt in use, stretched as the microscope stretches what lies within a box: float64[T, 3, 3].
+
+        Where boxes are is the alignment's: it was fitted to where things are seen, stretched or not.
+        """
+        return np.asarray(self.optics.stretch @ self.alignment.rotations[self.tilts])
 
     @property
     def dose_before_e_ang2(self) -> Floats:

@@ -88,7 +88,8 @@ class StackImages:
         moved = self.particles.centers_ang_zyx[chosen] - self.subtilts.particles.centers_ang_zyx[chosen]
         for number, rows in enumerate(of_particle):
             here = number, slice(len(rows))
-            rotations[here] = matrices_from_quaternions(self.subtilts.quaternions_xyzw[rows])
+            turned = matrices_from_quaternions(self.subtilts.quaternions_xyzw[rows])
+            rotations[here] = self.subtilts.optics.stretch @ turned
             images_rft[here], power[here] = self._weighed(rows, rotations[here] @ moved[number, ::-1])
             visible[here] = True
         return ParticleImages(

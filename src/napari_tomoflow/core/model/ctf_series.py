@@ -1,20 +1,22 @@
 """Noun: the contrast transfer function of every tilt."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Noun, finite, floats, per_item
-from napari_tomoflow.core.model.optics import Optics
+from napari_tomoflow.core.model.optics import UNSTRETCHED, Magnification, Optics
 
 _KNOWN = ("defocus_u_ang", "defocus_v_ang", "azimuth_deg", "phase_deg", "scale", "b_ang2")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CtfSeries(Noun):
-    """CTF of each tilt at the specimen's centre. Legend: N tilts. Underfocus is positive.
+    """CTF of each tilt at the specimen's centre, along the directions of the specimen (`Optics.magnification`).
+
+    Legend: N tilts. Underfocus is positive.
 
     Attributes
     ----------
@@ -68,3 +70,23 @@ class CtfSeries(Noun):
     def defocus_ang(self) -> NDArray[np.float64]:
         """Mean of the two defocus values of each tilt, float64[N]."""
         return (self.defocus_u_ang + self.defocus_v_ang) / 2
+
+    def magnified(self, magnification: Magnification = UNSTRETCHED) -> "CtfSeries":
+        """Return what shows the same fringes where images are stretched otherwise than was believed.
+
+        Round fringes in an image that is stretched are those of an astigmatic lens, and the other way round.
+        """
+        if magnification == self.optics.magnification:
+            return self
+        azimuth = np.deg2rad(self.azimuth_deg)
+        along = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)
+        astigmatism = (self.defocus_u_ang - self.defocus_v_ang)[:, None, None] * along[:, :, None] * along[:, None]
+        defocus = astigmatism + self.defocus_v_ang[:, None, None] * np.eye(2)
+        change = np.array(self.optics.magnification) @ np.linalg.inv(magnification)
+        values, directions = np.linalg.eigh(change.T @ defocus @ change)
+        return self.replace(
+            optics=replace(self.optics, magnification=magnification),
+            defocus_u_ang=values[:, 1],
+            defocus_v_ang=values[:, 0],
+            azimuth_deg=np.rad2deg(np.arctan2(directions[:, 1, 1], directions[:, 0, 1])) % 180.0,
+        )

@@ -6,7 +6,8 @@ With k in 1/Å, underfocus positive, and α the direction of the frequency count
     γ(k)       = π λ defocus k² − (π / 2) Cs λ³ k⁴ + phase + asin(Q) − even aberrations
     CTF(k)     = sin γ(k)
 
-so that the CTF is positive next to k = 0 and an image is ``mean · (1 − 2 · CTF * phase)``: matter is
+at the frequencies of what is imaged, which lie elsewhere in images that the microscope stretches (`Optics`). So
+the CTF is positive next to k = 0 and an image is ``mean · (1 − 2 · CTF * phase)``: matter is
 dark. Q is the fraction of amplitude contrast; asin(Q) equals atan(Q / √(1 − Q²)).
 """
 
@@ -80,7 +81,7 @@ def gamma_2d_rad(
     Parameters
     ----------
     k_inv_ang_yx : (ky, kx)
-        Frequencies in 1/Å that broadcast against each other, e.g. from `rfft_frequencies`.
+        Frequencies of the image in 1/Å that broadcast against each other, e.g. from `rfft_frequencies`.
     defocus_u_ang, defocus_v_ang
         Defocus along the azimuth and across it.
     azimuth_deg
@@ -93,7 +94,7 @@ def gamma_2d_rad(
     -------
     float64[ny, nx], radians
     """
-    ky, kx = k_inv_ang_yx
+    ky, kx = optics.true_frequencies(k_inv_ang_yx)
     mean, half = (defocus_u_ang + defocus_v_ang) / 2, (defocus_u_ang - defocus_v_ang) / 2
     defocus_ang = mean + half * np.cos(2 * (np.arctan2(ky, kx) - np.deg2rad(azimuth_deg)))
     gamma = gamma_rad(np.hypot(ky, kx), defocus_ang, optics, phase_deg)

@@ -10,7 +10,7 @@ References
 Zivanov et al., IUCrJ 7 (2020) 253, doi:10.1107/S2052252520000081. The sums and the terms.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +23,9 @@ from napari_tomoflow.core.model import Aberrations, Optics
 from napari_tomoflow.core.ops.aberrations import ORDERS, Parity, terms_of, tilt_phase_rad, zernike
 from napari_tomoflow.core.polishing.defocus import LEAST_GAIN, SURE
 from napari_tomoflow.core.polishing.defocus_sums import Band, Comparison
-from napari_tomoflow.core.polishing.folds import in_folds
+from napari_tomoflow.core.polishing.microscopes import by_microscope
 from napari_tomoflow.core.polishing.phase_sums import PhaseSums, SumPhases
-from napari_tomoflow.core.report import Report, part, silent
+from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
 
 Floats = NDArray[np.float64]
@@ -210,31 +210,17 @@ def refine_optics(
     record : list of dict
         What was found of each microscope, in plain numbers.
     """
-    particles, ctfs = source.particles, source.dataset.ctfs
-    names = [name for name in dict.fromkeys(particles.tomogram.tolist()) if name in ctfs]
-    folds = {}
-    for number, name in enumerate(names):
-        mine = np.flatnonzero(particles.tomogram == name)
-        work = SumPhases(Comparison.of(source, name, halves, band))
-        folds[name] = in_folds(work, particles, mine, n_folds, part(report, number, len(names)), map_batches)
     optics: dict[str, Optics] = {}
     record = []
-    for group in _by_microscope({name: ctfs[name].optics for name in names}):
-        # A series of fewer particles than folds says little: it follows the others.
-        telling = [folds[name] for name in group if len(folds[name]) == n_folds]
-        shared = [PhaseSums.joined(one) for one in zip(*telling, strict=True)]
-        found, told = fit_aberrations(shared, ctfs[group[0]].optics)
-        optics |= dict.fromkeys(group, found)
-        record.append({"series": group, **told})
+
+    def work(name: str) -> SumPhases:
+        return SumPhases(Comparison.of(source, name, halves, band))
+
+    for series, folds in by_microscope(source, PhaseSums, work, n_folds, report, map_batches):
+        found, told = fit_aberrations(folds, source.dataset.ctfs[series[0]].optics)
+        optics |= dict.fromkeys(series, found)
+        record.append({"series": series, **told})
     return optics, record
-
-
-def _by_microscope(optics: Mapping[str, Optics]) -> list[list[str]]:
-    """Group series by the microscope they were taken with, as it is known."""
-    groups: dict[Optics, list[str]] = {}
-    for name, one in optics.items():
-        groups.setdefault(one, []).append(name)
-    return list(groups.values())
 
 
 class _Plane:

@@ -1,4 +1,4 @@
-"""The CTF of all series, refined against the averages there are: defocus, hand, aberrations and strength."""
+"""The CTF of all series, refined against the averages there are: defocus, hand, strength, and what the lens does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from napari_tomoflow.core.polishing.averaged import Averaged, Species
 from napari_tomoflow.core.polishing.defocus import DefocusSettings, RefinedCtf, refine_ctf
 from napari_tomoflow.core.polishing.defocus_scales import TiltScales, tilt_scales
 from napari_tomoflow.core.polishing.defocus_sums import Band
+from napari_tomoflow.core.polishing.magnification import refine_magnification
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, in_order
 
@@ -81,7 +82,7 @@ def refine_ctfs(
         for name, one in of_series.items():
             record.setdefault(name, []).append(one)
         told.append(of_optics)
-        if not any(one[parity]["accepted"] for one in of_optics for parity in ("odd", "even")):
+        if not any(one[kind]["accepted"] for one in of_optics for kind in ("odd", "even", "magnification")):
             break
     report(1, 1, "Refined the CTF")
     return RefinedCtfs(dataset.ctfs, record, told)
@@ -104,24 +105,38 @@ class _Course:
     map_batches: MapBatches
 
     def turn(self, dataset: Dataset, report: Report) -> tuple[Dataset, dict[str, dict[str, Any]], list[dict[str, Any]]]:
-        """Refine defocus, hand and strength, then aberrations, against one average; say what was found of both."""
-        halves, fine_ang = self._averaged(dataset, part(report, 0, 3))
+        """Refine defocus, hand and strength, then the lens, against one average; say what was found of both."""
+        halves, fine_ang = self._averaged(dataset, part(report, 0, 4))
         if fine_ang > _LEAST_DETAIL_ANG:
             raise DataError(
                 f"The average is good to {fine_ang:.3g} Å, and only detail finer than {_LEAST_DETAIL_ANG:g} Å tells of "
                 "the CTF; polish without it, or average more particles."
             )
-        first, last = part(report, 1, 3), part(report, 2, 3)
-        refined = refine_ctf(self._source(dataset), halves, fine_ang, report=first, map_batches=self.map_batches)
+        inner = part(report, 1, 4)
+        refined = refine_ctf(self._source(dataset), halves, fine_ang, report=inner, map_batches=self.map_batches)
         scales = tilt_scales(refined)
         # Strength comes first: a series that is weak must not be taken for one whose phases are off.
         ctfs = {**dataset.ctfs, **{name: _refined(one, scales[name]) for name, one in refined.items()}}
-        source = self._source(dataset.replace(ctfs=ctfs))
-        band = Band(DefocusSettings().coarse_ang, fine_ang)
-        optics, record = refine_optics(source, halves, band, report=last, map_batches=self.map_batches)
-        ctfs |= {name: ctfs[name].replace(optics=one) for name, one in optics.items()}
+        ctfs, record = self._lenses(dataset.replace(ctfs=ctfs), halves, fine_ang, part(report, 1, 2))
         told = {name: one.record | scales[name].record for name, one in refined.items()}
         return dataset.replace(ctfs=ctfs), told, record
+
+    def _lenses(
+        self, dataset: Dataset, halves: tuple[Reals, Reals], fine_ang: float, report: Report
+    ) -> tuple[dict[str, CtfSeries], list[dict[str, Any]]]:
+        """Refine the magnification, then the aberrations, of every microscope; return all CTFs, and what was found."""
+        band, ctfs = Band(DefocusSettings().coarse_ang, fine_ang), dict(dataset.ctfs)
+        inner, last = part(report, 0, 2), part(report, 1, 2)
+        stretched, record = refine_magnification(
+            self._source(dataset), halves, band, report=inner, map_batches=self.map_batches
+        )
+        ctfs |= stretched
+        source = self._source(dataset.replace(ctfs=ctfs))
+        optics, aberrant = refine_optics(source, halves, band, report=last, map_batches=self.map_batches)
+        ctfs |= {name: ctfs[name].replace(optics=one) for name, one in optics.items()}
+        # A microscope may be several by now, of which each was told of apart.
+        of_series = {name: one for one in record for name in one["series"]}
+        return ctfs, [{**one, "magnification": of_series[one["series"][0]]} for one in aberrant]
 
     def _source(self, dataset: Dataset) -> DatasetImages:
         recipe = self.species.recipe

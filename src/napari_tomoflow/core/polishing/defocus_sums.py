@@ -103,6 +103,31 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """Images of some particles in one tilt, and the directions their average is seen along.
+
+    Attributes
+    ----------
+    images : complex64[P, K]
+        w X over the noise; 0 where a particle is not seen.
+    power : float32[K]
+        w².
+    visible : bool[P]
+    turns : float64[P, 3, 3]
+        From the map to the image, stretched as the image is.
+    sine, cosine : float32[P, K]
+        Of the phase of the CTF as it is known.
+    """
+
+    images: Waves
+    power: Reals
+    visible: NDArray[np.bool_]
+    turns: Floats
+    sine: Reals
+    cosine: Reals
+
+
+@dataclass(frozen=True, eq=False)
 class Seen:
     """Images of some particles in one tilt beside the slices they are compared with.
 
@@ -156,18 +181,28 @@ class Comparison:
         return cls(source, rings, (first, second))
 
     def tilts(self, chosen: Indices) -> Iterator[Seen]:
-        """Go through the tilts in use for some particles of one half."""
+        """Go through the tilts in use for some particles of one half, beside the average of the other."""
+        other = self.models[2 - int(self.source.particles.half[chosen[0]])]
+        for view in self.views(chosen):
+            model = other(self.rings, view.turns) * view.visible[:, None]
+            shown = (model.real**2 + model.imag**2) * view.power
+            yield Seen(view.images * model.conj(), shown, view.sine, view.cosine)
+
+    def views(self, chosen: Indices) -> Iterator[View]:
+        """Go through the tilts in use for some particles of one tomogram."""
         particles, rings = self.source.particles[chosen], self.rings
         series = self.source.of_series(str(particles.tomogram[0]))
         image_ang_yx, depth_ang = series.places(particles.centers_ang_zyx, particles.paths_ang_zyx)
-        other = self.models[2 - int(particles.half[0])]
         for index, tilt in enumerate(series.tilts):
             boxes = series.wide_boxes(index, image_ang_yx[tilt], depth_ang[tilt])
-            model = other(rings, series.alignment.rotations[tilt] @ particles.matrices) * boxes.visible[:, None]
             left, noise = rings.inside(boxes.left), rings.inside(boxes.noise)
-            products = rings.inside(boxes.images_rft) * model.conj() * (left / noise**2)
-            shown = (model.real**2 + model.imag**2) * (left / noise) ** 2
-            yield Seen(products, shown, *rings.fringes(series.lens(index, depth_ang[tilt])))
+            yield View(
+                rings.inside(boxes.images_rft) * (left / noise**2),
+                (left / noise) ** 2,
+                boxes.visible,
+                series.rotations[index] @ particles.matrices,
+                *rings.fringes(series.lens(index, depth_ang[tilt])),
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +228,10 @@ class SumFringes:
 
 
 class Rings:
-    """The coefficients of wide boxes within the band, one of each pair, and the ring each lies in."""
+    """The coefficients of wide boxes within the band, one of each pair, and the ring each lies in.
+
+    Rings are those of the image, as the phases of its CTF are; `frequency_inv_ang_yx` is of what is imaged.
+    """
 
     def __init__(self, series: SeriesImages, band: Band) -> None:
         m, pixel_ang = series.wide_px, series.pixel_ang
@@ -206,9 +244,10 @@ class Rings:
         chosen = once & (radius >= width_ang / band.coarse_ang) & (radius < min(width_ang / band.fine_ang, m / 2 - 1))
         self._at = np.flatnonzero(chosen)
         self.reach = float(radius[chosen].max(initial=0.0)) + 1.0
-        self.frequency_inv_ang_yx = np.stack([np.broadcast_to(axis, radius.shape)[chosen] for axis in (ky, kx)]) * (
-            1.0 / pixel_ang
+        at_y, at_x = (
+            np.asarray(np.broadcast_to(axis, radius.shape)[chosen] / pixel_ang, np.float64) for axis in (ky, kx)
         )
+        self.frequency_inv_ang_yx = np.stack(series.optics.true_frequencies((at_y, at_x)))
         ring = np.floor(radius[chosen] * _RINGS_PER_STEP).astype(np.int64)
         used, self._ring = np.unique(ring, return_inverse=True)
         self.k_inv_ang = (used + 0.5) / (_RINGS_PER_STEP * width_ang)

@@ -288,8 +288,10 @@ class _Course:
         report(0, len(jobs), "Comparing images with the average")
         for done, found in enumerate(self.map_batches(search, jobs)):
             chosen = jobs[done]
-            here = np.ix_(chosen, source.of_series(str(source.particles.tomogram[chosen[0]])).tilts)
-            subtilts.rotations[here], subtilts.shift_ang_yx[here] = found.rotations, found.shift_ang_yx
+            series = source.of_series(str(source.particles.tomogram[chosen[0]]))
+            here = np.ix_(chosen, series.tilts)
+            subtilts.rotations[here] = np.linalg.inv(series.optics.stretch) @ found.rotations
+            subtilts.shift_ang_yx[here] = found.shift_ang_yx
             agreement[here], power[here] = found.agreement, found.power
             report(done + 1, len(jobs), "Comparing images with the average")
         return subtilts, agreement, power

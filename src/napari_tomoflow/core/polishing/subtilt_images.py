@@ -85,14 +85,14 @@ class SubtiltImages:
     def images(self, chosen: Indices) -> ParticleImages:
         """Return the images of some particles of one tomogram, each centred on where it is seen."""
         images = self.whole.images(chosen)
-        tilts = self.whole.of_series(str(self.particles.tomogram[chosen[0]])).tilts
-        here = np.ix_(chosen, tilts)
+        series = self.whole.of_series(str(self.particles.tomogram[chosen[0]]))
+        here = np.ix_(chosen, series.tilts)
         weight = self.subtilts.weight[here].astype(np.float32)[..., None, None]
         back_px = -self.subtilts.shift_ang_yx[here] / images.pixel_ang
         return ParticleImages(
             images_rft=images.images_rft * shift_phases(images.box_px, back_px) * weight,
             power=images.power * weight**2,
-            rotations=self.subtilts.rotations[here],
+            rotations=series.optics.stretch @ self.subtilts.rotations[here],
             visible=images.visible & (weight[..., 0, 0] > 0),
             pixel_ang=images.pixel_ang,
         )

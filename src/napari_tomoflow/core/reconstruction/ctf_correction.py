@@ -147,7 +147,8 @@ class CtfCorrection:
         gamma = gamma_2d_rad(
             k_yx, *defocus_ang, float(ctf.azimuth_deg[tilt]), ctf.optics, float(ctf.phase_deg[tilt])
         ).astype(np.float32)
-        per_depth = (ctf.hand * gamma_per_defocus(np.hypot(*k_yx), ctf.optics)).astype(np.float32)
+        k_inv_ang = np.hypot(*ctf.optics.true_frequencies(k_yx))
+        per_depth = (ctf.hand * gamma_per_defocus(k_inv_ang, ctf.optics)).astype(np.float32)
 
         def at(depth_ang: float) -> Image:
             values = np.sin(gamma + np.float32(depth_ang) * per_depth)
