@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from napari_tomoflow.cli.main import main
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import (
+    Aberrations,
     Alignment,
     CtfSeries,
     Dataset,
@@ -23,6 +25,7 @@ from napari_tomoflow.core.params import Params, param
 from napari_tomoflow.core.report import Report, silent
 from napari_tomoflow.core.stage import Stage
 from napari_tomoflow.core.stages.extract import EXTRACT, ExtractParams
+from napari_tomoflow.io.columns import OPTICS_COLUMNS, optics_from_columns
 from napari_tomoflow.io.mrc import open_mrc
 from napari_tomoflow.io.star import read_star
 from napari_tomoflow.io.subtilts import read_subtilts
@@ -30,6 +33,7 @@ from napari_tomoflow.project import Project, run
 
 N, SIZE_PX, PIXEL_ANG = 7, 96, 6.0
 KEPT = np.arange(N) != 2
+LENS = Optics(aberrations=Aberrations((0.4, -0.2), (), (0.0, 0.0, 5.0)), magnification=((1.004, 0.002), (0.002, 0.997)))
 DOSE = 3.0, 6.0, 9.0, 0.0, 12.0, 15.0, 18.0
 WEIGHED = ExtractParams(species="spot", diameter_ang=90.0, box_px=24, ctf="weigh", dtype="float32", least_seen=0.1)
 
@@ -57,7 +61,7 @@ def dataset():
         )  # fmt: skip
         u_ang = rng.normal(30000, 500, N)
         ctfs[name] = CtfSeries(
-            optics=Optics(), defocus_u_ang=u_ang, defocus_v_ang=u_ang - 300, azimuth_deg=np.array(25.0), hand=-1
+            optics=LENS, defocus_u_ang=u_ang, defocus_v_ang=u_ang - 300, azimuth_deg=np.array(25.0), hand=-1
         )
         places = rng.uniform(-1, 1, (4, 3)) * (60, 150, 150)
         centers.append(np.concatenate([places, [[90.0, 0.0, 225.0]]]))
@@ -130,7 +134,7 @@ def relion(project, tmp_path_factory):
 def test_every_sub_tilt_is_read_back_with_the_geometry_of_relions_tables(project, relion):
     ours, theirs = project.load(SubtiltSet, "spot"), read_subtilts(relion / "optimisation_set.star")
     assert (theirs.correction, theirs.contrast, theirs.pixel_ang) == ("weigh", "bright", ours.pixel_ang)
-    assert theirs.optics == ours.optics
+    assert theirs.optics == ours.optics == replace(LENS, aberrations=LENS.aberrations.without_odd())
     np.testing.assert_allclose(theirs.particles.centers_ang_zyx, ours.particles.centers_ang_zyx)
     np.testing.assert_allclose(theirs.particles.matrices, ours.particles.matrices, atol=1e-12)
     np.testing.assert_array_equal(theirs.particles.half, ours.particles.half)
@@ -144,6 +148,15 @@ def test_every_sub_tilt_is_read_back_with_the_geometry_of_relions_tables(project
         np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name)[order], atol=1e-6, err_msg=name)
     np.testing.assert_array_equal(np.asarray(theirs.images[:]), np.asarray(ours.images)[order])
     assert 0 < np.bincount(theirs.particle).min() < N - 1, "one particle leaves the field"
+
+
+def test_particles_cut_out_by_relion_itself_are_said_to_be_seen_through_the_lens_as_it_is(project, tmp_path):
+    assert main(["export", str(project.folder), str(tmp_path / "out"), "--to", "relion5"]) == 0
+    particles, optics = (read_star(tmp_path / "out" / "particles.star")[name] for name in ("particles", "optics"))
+    (group,) = optics.to_dict("records")
+    assert set(particles["rlnOpticsGroup"]) == {group["rlnOpticsGroup"]}
+    assert not set(particles) & set(OPTICS_COLUMNS)
+    assert optics_from_columns(group) == LENS
 
 
 def test_the_tables_say_what_relion_asks_for(relion):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Aberrations, Alignment, CtfSeries, Optics
+from napari_tomoflow.core.model.optics import UNSTRETCHED, Magnification
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,15 @@ _LARGEST = 2**53
 CTF_COLUMNS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 _BEAM_TILT = ("rlnBeamTiltX", "rlnBeamTiltY")
 _ZERNIKE = ("rlnOddZernike", "rlnEvenZernike")
+_MAGNIFICATION = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+FAULTLESS: dict[str, float | str] = {
+    **dict.fromkeys(_BEAM_TILT, 0.0),
+    **dict.fromkeys(_ZERNIKE, "[0.0]"),
+    **dict(zip(_MAGNIFICATION, np.ravel(UNSTRETCHED).tolist(), strict=True)),
+}
+"""What a lens is like where nothing is said of how it falls short."""
+
+OPTICS_COLUMNS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast", *FAULTLESS)
 
 
 def column(table: "pd.DataFrame", name: str) -> NDArray[np.float64]:
@@ -187,7 +197,7 @@ def ctf_from_table(table: "pd.DataFrame", optics: Optics, hand: int) -> CtfSerie
 
 
 def optics_columns(optics: Optics) -> dict[str, Any]:
-    """Lay the optics out, with the aberrations that are known."""
+    """Lay the optics out, with the aberrations and the magnification where any are known."""
     known = optics.aberrations
     columns: dict[str, Any] = {
         "rlnVoltage": optics.voltage_kv,
@@ -196,6 +206,8 @@ def optics_columns(optics: Optics) -> dict[str, Any]:
     }
     if any(known.beam_tilt_mrad):
         columns |= dict(zip(_BEAM_TILT, known.beam_tilt_mrad, strict=True))
+    if optics.is_stretched:
+        columns |= dict(zip(_MAGNIFICATION, np.ravel(optics.magnification).tolist(), strict=True))
     zernike = zip(_ZERNIKE, (known.odd_zernike, known.even_zernike), strict=True)
     return columns | {name: f"[{','.join(map(repr, map(float, terms)))}]" for name, terms in zernike if terms}
 
@@ -207,6 +219,7 @@ def optics_from_columns(values: Any) -> Optics:
         cs_mm=float(values["rlnSphericalAberration"]),
         amplitude_contrast=float(values["rlnAmplitudeContrast"]),
         aberrations=_aberrations_from_columns(values),
+        magnification=_magnification_from_columns(values),
     )
 
 
@@ -214,7 +227,13 @@ def _aberrations_from_columns(values: Any) -> Aberrations:
     """Read beam tilt and Zernike terms; what is not there is none."""
     along_x, along_y = (float(values[name]) if name in values else 0.0 for name in _BEAM_TILT)
     odd, even = (_vector(name, values[name]) if name in values else () for name in _ZERNIKE)
-    return Aberrations((along_x, along_y), odd, even)
+    return Aberrations((along_x, along_y), odd if any(odd) else (), even if any(even) else ())
+
+
+def _magnification_from_columns(values: Any) -> Magnification:
+    """Read RELION's matrix; what is not there is as it should be."""
+    xx, xy, yx, yy = (float(values[name] if name in values else FAULTLESS[name]) for name in _MAGNIFICATION)
+    return (xx, xy), (yx, yy)
 
 
 def _vector(name: str, text: Any) -> tuple[float, ...]:

@@ -19,12 +19,13 @@ from napari_tomoflow.io.eman2 import write_info
 from napari_tomoflow.io.imod import write_imod_alignment
 from napari_tomoflow.io.imod_com import write_tilt_com
 from napari_tomoflow.io.imod_fid import tracks_of_landmarks, write_fid
+from napari_tomoflow.io.optics_groups import in_optics_groups, seen_through
 from napari_tomoflow.io.particle_formats import TomogramFrame
 from napari_tomoflow.io.particle_formats.numbering import MAP_SUFFIX
 from napari_tomoflow.io.particle_tables import SPECIES, write_particle_table
 from napari_tomoflow.io.particles import write_particles
 from napari_tomoflow.io.relion_motion import with_names, write_trajectories
-from napari_tomoflow.io.relion_stacks import in_optics_groups, write_relion_stacks
+from napari_tomoflow.io.relion_stacks import write_relion_stacks
 from napari_tomoflow.io.relion_write import relion_row, write_relion_series, write_relion_table
 from napari_tomoflow.io.stack_file import StackFile
 from napari_tomoflow.io.star import write_star
@@ -171,7 +172,7 @@ def _to_relion5(items: Sequence[ExportItem], folder: Path) -> Exported:
 
 
 def _add_relion_particles(done: Exported, items: Sequence[ExportItem], folder: Path, has_tomograms: bool) -> None:
-    """Write the particles of all series, their trajectories where a specimen is bent, and the list of these tables."""
+    """Write the particles of all series, their trajectories where they move, and the list of these tables."""
     particles = _add_table_of_all(done, items, folder / _PARTICLES_STAR, "relion5")
     _add_relion_set(done, items, folder, particles, has_tomograms)
 
@@ -179,11 +180,12 @@ def _add_relion_particles(done: Exported, items: Sequence[ExportItem], folder: P
 def _add_relion_set(
     done: Exported, items: Sequence[ExportItem], folder: Path, particles: ParticleSet, has_tomograms: bool
 ) -> None:
-    """Write how particles move where a specimen is bent, and the list of all tables RELION is to take together."""
+    """Write how particles move, if they do, and the list of all tables RELION is to take together."""
     listed = {"rlnTomoParticlesFile": _PARTICLES_STAR, "rlnTomoTomogramsFile": _TOMOGRAMS_STAR}
-    alignments = {item.name: _in_use(item) for item in items}
-    if any(alignment.deformation is not None for alignment in alignments.values()):
-        write_trajectories(folder / _TRAJECTORIES_STAR, particles, alignments)
+    geometries = {item.name: (_in_use(item), item.need(TiltSeries)) for item in items}
+    is_bent = any(alignment.deformation is not None for alignment, _ in geometries.values())
+    if is_bent or particles.paths_ang_zyx is not None:
+        write_trajectories(folder / _TRAJECTORIES_STAR, particles, geometries)
         done.files.append(folder / _TRAJECTORIES_STAR)
         listed["rlnTomoTrajectoriesFile"] = _TRAJECTORIES_STAR
     if has_tomograms:
@@ -314,11 +316,12 @@ def _add_table(done: Exported, item: ExportItem, path: Path, program: str) -> No
 
 def _add_table_of_all(done: Exported, items: Sequence[ExportItem], path: Path, program: str) -> ParticleSet:
     """Write the particles of all series into one table, with the list of tomograms that some programs have beside."""
-    particles = ParticleSet.joined([_particles(item) for item in items])
+    of_item = _particles_with_lens if program == "relion5" else _particles
+    particles = ParticleSet.joined([of_item(item) for item in items])
     features = {name: column for name, column in particles.features.items() if name != "id_before"}
     particles = particles.replace(features=features)
     if program == "relion5":
-        particles = with_names(particles)
+        particles = in_optics_groups(with_names(particles))
     warnings = write_particle_table(path, particles, frames=_frames(items), program=program)
     beside = path.with_suffix(MAP_SUFFIX)
     for item in items:
@@ -329,6 +332,10 @@ def _add_table_of_all(done: Exported, items: Sequence[ExportItem], path: Path, p
 
 def _particles(item: ExportItem) -> ParticleSet:
     return item.need(ParticleSet).replace(tomogram=np.array(item.name))
+
+
+def _particles_with_lens(item: ExportItem) -> ParticleSet:
+    return seen_through(_particles(item), item.need(TiltSeries), item.get(CtfSeries))
 
 
 def _frames(items: Sequence[ExportItem]) -> dict[str, TomogramFrame]:

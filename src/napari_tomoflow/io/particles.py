@@ -14,6 +14,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import ParticleSet
 from napari_tomoflow.core.ops import poses
 from napari_tomoflow.io.columns import numbers, scores, whole_numbers
+from napari_tomoflow.io.optics_groups import GROUP, OF_GROUP
 from napari_tomoflow.io.star import Blocks, read_star, table_of, write_star
 
 if TYPE_CHECKING:
@@ -27,16 +28,10 @@ ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _SUBTOMOGRAM_ANGLES = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
 _QUATERNION = tuple(f"tomoflowQuaternion{part}" for part in "XYZW")
-_GROUP = "rlnOpticsGroup"
 _STACKS = "rlnTomoSubTomosAre2DStacks"
 _IMAGE = "rlnImageName"
 TEXT_FEATURES = ("species",)
 
-_OF_GROUP = (
-    "rlnOpticsGroupName", "rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast",
-    "rlnTomoTiltSeriesPixelSize", "rlnCtfDataAreCtfPremultiplied", "rlnImageDimensionality",
-    "rlnTomoSubtomogramBinning", "rlnImagePixelSize", "rlnImageSize", "rlnMicrographOriginalPixelSize",
-)  # fmt: skip
 _KNOWN = {
     "rlnTomoName", "rlnClassNumber", "rlnRandomSubset", "tomoflowId", "tomoflowScore",
     *CENTERS, *COORDINATES, *ORIGINS, *_ANGLES, *_SUBTOMOGRAM_ANGLES, *_QUATERNION,
@@ -67,10 +62,10 @@ def blocks_of(particles: ParticleSet, placed: dict[str, NDArray[Any]]) -> Blocks
     table = pd.DataFrame({**columns, **features})
     stacks = table.pop(_STACKS) if _STACKS in table.columns else [0]
     blocks: Blocks = {"general": {_STACKS: int(max(stacks, default=0))}}
-    shared = [name for name in _OF_GROUP if name in features]
-    if _GROUP in features and shared:
-        groups = table[[_GROUP, *shared]].drop_duplicates(ignore_index=True)
-        if groups[_GROUP].is_unique:
+    shared = [name for name in OF_GROUP if name in features]
+    if GROUP in features and shared:
+        groups = table[[GROUP, *shared]].drop_duplicates(ignore_index=True)
+        if groups[GROUP].is_unique:
             blocks["optics"] = groups
             table = table.drop(columns=shared)
     return blocks | {"particles": table}
@@ -105,7 +100,7 @@ def table_with_optics(path: Path, positions: tuple[str, ...]) -> "pd.DataFrame":
         values = block if isinstance(block, dict) else {}
         if values.get(_STACKS):
             table[_STACKS] = values[_STACKS]
-        if name == "optics" and _GROUP in block and _GROUP in table.columns:
+        if name == "optics" and GROUP in block and GROUP in table.columns:
             table = _with_groups(path, table, block)
     return table
 
@@ -169,11 +164,11 @@ def _with_groups(path: Path, table: "pd.DataFrame", block: Any) -> "pd.DataFrame
 
     groups = pd.DataFrame([block]) if isinstance(block, dict) else block
     for one in (groups, table):
-        one[_GROUP] = _whole(path, one, _GROUP)
-    news = [name for name in groups.columns if name == _GROUP or name not in table.columns]
-    if groups[_GROUP].duplicated().any():
+        one[GROUP] = _whole(path, one, GROUP)
+    news = [name for name in groups.columns if name == GROUP or name not in table.columns]
+    if groups[GROUP].duplicated().any():
         return table
-    return table.merge(groups[news], on=_GROUP, how="left")
+    return table.merge(groups[news], on=GROUP, how="left")
 
 
 def _cut_elsewhere(table: "pd.DataFrame", shifts_ang: Floats) -> dict[str, Any]:

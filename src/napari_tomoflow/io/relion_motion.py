@@ -1,22 +1,20 @@
 """RELION 5's table of trajectories: how far each particle lies from its place in each tilt.
 
-RELION moves particles in three dimensions, one step for each row of the table of the series. Here a bent specimen is
-a displacement field of the images, so the shortest step that is seen as that displacement is written.
+RELION moves particles in three dimensions, one step for each row of the table of the series. Here a particle has a
+path of its own, and a bent specimen is a displacement field of the images, for which the shortest step that is seen as
+that displacement is written.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.model import Alignment, ParticleSet
+from napari_tomoflow.core.model import Alignment, ParticleSet, TiltSeries
+from napari_tomoflow.core.model.paths import path_weights
 from napari_tomoflow.io.particles import ORIGINS
 from napari_tomoflow.io.star import write_star
-
-if TYPE_CHECKING:
-    pass
 
 PARTICLE_NAME = "rlnTomoParticleName"
 
@@ -33,26 +31,31 @@ def with_names(particles: ParticleSet) -> ParticleSet:
     return particles.replace(features={**particles.features, PARTICLE_NAME: names.astype(np.str_)})
 
 
-def trajectories(alignment: Alignment, centers_ang_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the steps of particles at some places: float64[P, N, 3], (x, y, z) in Å.
+def trajectories(alignment: Alignment, series: TiltSeries, particles: ParticleSet) -> NDArray[np.float64]:
+    """Return the steps of the particles of one series: float64[P, N, 3], (x, y, z) in Å.
 
     Parameters
     ----------
     alignment : Alignment
         Of N tilts.
-    centers_ang_zyx : float64[P, 3]
+    series : TiltSeries
+        Whose exposure they move with.
+    particles : ParticleSet
     """
-    matrices = alignment.image_from_sample()
-    steps = np.zeros((len(centers_ang_zyx), len(matrices), 3))
-    if alignment.deformation is None or not len(centers_ang_zyx):
+    moved = path_weights(series) @ particles.known_paths_ang_zyx
+    steps = moved[..., ::-1].copy()
+    if alignment.deformation is None or not len(particles):
         return steps
-    bent, _ = alignment.project(centers_ang_zyx)
-    rigid, _ = alignment.replace(deformation=None).project(centers_ang_zyx)
-    moved_xy = (bent - rigid)[..., ::-1]
-    return np.asarray(np.einsum("nij,npi->pnj", matrices[:, :2, :3], moved_xy))
+    moved, centers = moved.transpose(1, 0, 2), particles.centers_ang_zyx
+    bent, _ = alignment.project(centers, moved)
+    rigid, _ = alignment.replace(deformation=None).project(centers, moved)
+    bent_xy = (bent - rigid)[..., ::-1]
+    return np.asarray(steps + np.einsum("nij,npi->pnj", alignment.image_from_sample()[:, :2, :3], bent_xy))
 
 
-def write_trajectories(path: Path, particles: ParticleSet, alignments: Mapping[str, Alignment]) -> None:
+def write_trajectories(
+    path: Path, particles: ParticleSet, geometries: Mapping[str, tuple[Alignment, TiltSeries]]
+) -> None:
     """Write a block for each particle, in the order of `particles`, which have names.
 
     Parameters
@@ -60,17 +63,17 @@ def write_trajectories(path: Path, particles: ParticleSet, alignments: Mapping[s
     path : Path
     particles : ParticleSet
         As in the table of particles beside it.
-    alignments : mapping of str to Alignment
-        Tomogram → alignment. Tilts not kept have no row, as in the table of the series.
+    geometries : mapping of str to (Alignment, TiltSeries)
+        Of each tomogram. Tilts not kept have no row, as in the table of the series.
     """
     import pandas as pd
 
     blocks: dict[str, dict[str, int] | pd.DataFrame] = {"general": {"rlnParticleNumber": len(particles)}}
     names = np.asarray(particles.features[PARTICLE_NAME], np.str_)
     steps: dict[str, NDArray[np.float64]] = {}
-    for tomogram, alignment in alignments.items():
+    for tomogram, (alignment, series) in geometries.items():
         own = particles.tomogram == tomogram
-        rows = trajectories(alignment, particles.centers_ang_zyx[own])[:, alignment.kept]
+        rows = trajectories(alignment, series, particles[own])[:, alignment.kept]
         steps |= dict(zip(names[own].tolist(), rows, strict=True))
     for name in names.tolist():
         blocks[name] = pd.DataFrame(steps[name], columns=list(ORIGINS))

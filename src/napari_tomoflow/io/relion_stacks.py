@@ -17,7 +17,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, Optics, ParticleSet, SubtiltSet, TiltSeries
 from napari_tomoflow.core.model.noun import Array
 from napari_tomoflow.core.ops import poses
-from napari_tomoflow.io.columns import column_if_any, optics_columns, optics_from_columns
+from napari_tomoflow.io.columns import OPTICS_COLUMNS, column_if_any, optics_columns, optics_from_columns
 from napari_tomoflow.io.files import naming
 from napari_tomoflow.io.mrc import write_mrc
 from napari_tomoflow.io.particles import CENTERS, gather, read_particles, table_with_optics
@@ -33,7 +33,6 @@ VISIBLE = "rlnTomoVisibleFrames"
 IN_SET = "rlnTomoParticlesFile"
 _TOMOGRAMS = "rlnTomoTomogramsFile"
 _IMAGE = "rlnImageName"
-_GROUP = "rlnOpticsGroup"
 _SET_STAR = "optimisation_set.star"
 _TOMOGRAMS_STAR = "tomograms.star"
 _SUFFIX = "_stack2d.mrcs"
@@ -90,14 +89,6 @@ def write_relion_stacks(
     shared = _of_all(series, subtilts, images.shape[1])
     spread = {name: np.full(len(particles), value) for name, value in shared.items()}
     return particles.replace(features={**particles.features, **own_features, **spread}), files
-
-
-def in_optics_groups(particles: ParticleSet) -> ParticleSet:
-    """Put particles of series whose pixels differ into optics groups of their own."""
-    pixels = particles.features["rlnTomoTiltSeriesPixelSize"]
-    group = np.unique(pixels, return_inverse=True)[1].reshape(-1) + 1
-    names = np.array([f"optics{one}" for one in group], np.str_)
-    return particles.replace(features={**particles.features, _GROUP: group, f"{_GROUP}Name": names})
 
 
 def _images_for_relion(subtilts: SubtiltSet) -> Array:
@@ -223,6 +214,10 @@ def _particle_table(star: Path) -> "pd.DataFrame":
             raise DataError(
                 f"{star}: {name} is {values.min():g} and {values.max():g}; give stacks all alike, part these."
             )
+    for name in table.columns.intersection(list(OPTICS_COLUMNS)):
+        different = table[name].unique()
+        if len(different) > 1:
+            raise DataError(f"{star}: {name} is {different[0]} and {different[1]}; give stacks all alike, part these.")
     return table
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model import Alignment, CtfSeries, TiltSeries, Tomogram
-from napari_tomoflow.io.columns import column, optics_columns, table_from_alignment, table_from_ctf
+from napari_tomoflow.io.columns import FAULTLESS, column, optics_columns, table_from_alignment, table_from_ctf
 from napari_tomoflow.io.files import naming
 from napari_tomoflow.io.foreign import StackFacts, spread_over
 from napari_tomoflow.io.relion import STAR_SUFFIXES, RelionSeries, read_relion_series, relion_alignment, resolve
@@ -68,7 +68,7 @@ def write_relion_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the table of all series from the rows of `relion_row`."""
     import pandas as pd
 
-    write_star(path, {"global": pd.DataFrame(rows)})
+    write_star(path, {"global": pd.DataFrame(rows).fillna(FAULTLESS)})
 
 
 def relion_row(

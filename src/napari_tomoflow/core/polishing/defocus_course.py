@@ -134,7 +134,7 @@ class _Course:
         source = self._source(dataset.replace(ctfs=ctfs))
         optics, aberrant = refine_optics(source, halves, band, report=last, map_batches=self.map_batches)
         ctfs |= {name: ctfs[name].replace(optics=one) for name, one in optics.items()}
-        # A microscope may be several by now, of which each was told of apart.
+        # Every series of a microscope was found to be stretched alike.
         of_series = {name: one for one in record for name in one["series"]}
         return ctfs, [{**one, "magnification": of_series[one["series"][0]]} for one in aberrant]
 
