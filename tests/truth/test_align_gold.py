@@ -41,11 +41,12 @@ def own():
     return simulate(
         SimulateParams(
             seed=4,
-            size_px=384,
+            size_px=256,
             pixel_ang=10.0,
-            n_tilts=31,
-            n_ribosomes=20,
-            n_proteasomes=8,
+            n_tilts=25,
+            n_ribosomes=10,
+            n_proteasomes=4,
+            n_vesicles=0,
             shift_px=20.0,
             tilt_error_deg=0.3,
             axis_jitter_deg=0.2,
