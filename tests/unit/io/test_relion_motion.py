@@ -1,9 +1,10 @@
-"""Trajectories say of every particle what the bent alignment says of it."""
+"""Trajectories say of every particle what its path and the bent alignment say of it."""
 
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.model import Alignment, Deformation, ParticleSet
+from napari_tomoflow.core.model import Alignment, Deformation, ParticleSet, TiltSeries
+from napari_tomoflow.core.model.paths import PATH_NODES, path_weights
 from napari_tomoflow.io.relion_motion import PARTICLE_NAME, trajectories, with_names, write_trajectories
 from napari_tomoflow.io.star import read_star
 
@@ -19,12 +20,22 @@ BENT = Alignment(
 PARTICLES = ParticleSet(
     centers_ang_zyx=RNG.uniform(-1, 1, (5, 3)) * [300, 1500, 1500], tomogram=np.array(["A", "B", "A", "B", "B"])
 )
+SERIES = TiltSeries(
+    name="A",
+    images=np.zeros((N, 8, 8), np.float32),
+    tilt_deg=BENT.tilt_deg,
+    pixel_ang=500.0,
+    dose_before_e_ang2=3.0 * np.array([5, 3, 1, 0, 2, 4, 6]),
+)
+MOVING = PARTICLES.along(RNG.normal(0, 6, (5, PATH_NODES, 3)))
 
 
-def test_a_particle_that_takes_its_step_is_seen_by_a_rigid_alignment_where_the_bent_one_sees_it():
-    steps = trajectories(BENT, PARTICLES.centers_ang_zyx)
+@pytest.mark.parametrize("particles", [PARTICLES, MOVING], ids=["still", "moving"])
+def test_a_particle_that_takes_its_step_is_seen_by_a_rigid_alignment_where_the_bent_one_sees_it(particles):
+    steps = trajectories(BENT, SERIES, particles)
     rigid = BENT.replace(deformation=None)
-    bent_yx, _ = BENT.project(PARTICLES.centers_ang_zyx)
+    moved = np.einsum("nk,pka->npa", path_weights(SERIES), particles.known_paths_ang_zyx)
+    bent_yx, _ = BENT.project(particles.centers_ang_zyx, moved)
     assert np.abs(steps).max() > 4.0
     for tilt in range(N):
         stepped = PARTICLES.centers_ang_zyx + steps[:, tilt, ::-1]
@@ -34,13 +45,20 @@ def test_a_particle_that_takes_its_step_is_seen_by_a_rigid_alignment_where_the_b
 def test_the_table_has_a_block_for_each_particle_and_a_row_for_each_tilt_in_use(tmp_path):
     named = with_names(PARTICLES)
     assert named.features[PARTICLE_NAME].tolist() == ["A/1", "B/1", "A/2", "B/2", "B/3"]
-    write_trajectories(tmp_path / "motion.star", named, {"A": BENT, "B": BENT.replace(deformation=None)})
+    rigid = BENT.replace(deformation=None)
+    write_trajectories(tmp_path / "motion.star", named, {"A": (BENT, SERIES), "B": (rigid, SERIES)})
     blocks = read_star(tmp_path / "motion.star")
     assert list(blocks) == ["general", *named.features[PARTICLE_NAME]]
     assert int(blocks["general"]["rlnParticleNumber"]) == 5
-    expected = trajectories(BENT, PARTICLES.centers_ang_zyx[[2]])[0, BENT.kept]
+    expected = trajectories(BENT, SERIES, PARTICLES[[2]])[0, BENT.kept]
     np.testing.assert_allclose(np.array(blocks["A/2"], float), expected, atol=1e-4)
     assert not np.array(blocks["B/3"], float).any()
+
+
+def test_a_path_in_a_rigid_specimen_is_written_as_it_is():
+    steps = trajectories(BENT.replace(deformation=None), SERIES, MOVING)
+    # The fourth tilt is the first to be exposed, the seventh the last.
+    np.testing.assert_allclose(steps[:, [3, 6]], MOVING.paths_ang_zyx[:, [0, -1], ::-1])
 
 
 @pytest.mark.parametrize("names", [["x/1", "x/2", "x/3", "x/4", "x/5"], ["same"] * 5])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.model.noun import Noun, finite, floats, per_item
-from napari_tomoflow.core.model.paths import path_features, paths_of
+from napari_tomoflow.core.model.paths import PATH_COLUMNS, PATH_NODES, path_features, paths_of
 from napari_tomoflow.core.ops import poses
 
 _IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
@@ -118,9 +118,16 @@ class ParticleSet(Noun):
         """
         return paths_of(self.features, len(self))
 
+    @property
+    def known_paths_ang_zyx(self) -> NDArray[np.float64]:
+        """The paths, zeros where all lie still."""
+        known = self.paths_ang_zyx
+        return np.zeros((len(self), PATH_NODES, 3)) if known is None else known
+
     def along(self, paths_ang_zyx: NDArray[np.float64]) -> Self:
-        """Return the particles moving along some paths, float64[P, nodes, 3]."""
-        return self.replace(features={**self.features, **path_features(paths_ang_zyx)})
+        """Return the particles moving along some paths, float64[P, nodes, 3], or lying still if those do not move."""
+        others = {name: column for name, column in self.features.items() if name not in PATH_COLUMNS}
+        return self.replace(features=others | (path_features(paths_ang_zyx) if paths_ang_zyx.any() else {}))
 
     @property
     def matrices(self) -> NDArray[np.float64]:

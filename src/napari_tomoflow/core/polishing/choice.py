@@ -2,7 +2,8 @@
 
 Any parameter makes images agree better with the map it was fitted to. It is believed only if it makes others agree
 better: a tenth of the particles in turn is left out, the geometry is fitted to the rest, and only the places of those
-left out are fitted to themselves. The places of particles are judged by tilts left out in the same way.
+left out are fitted to themselves. The places of particles, and their paths, are judged by tilts left out in the same
+way.
 
 Legend: T tilts in use, P particles.
 """
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from napari_tomoflow.core.matching.threads import each_in_threads
+from napari_tomoflow.core.model.paths import PATH_NODES
 from napari_tomoflow.core.polishing.blocks import Block, InSpace
 from napari_tomoflow.core.polishing.fit import Sight, fitted
 from napari_tomoflow.core.polishing.geometry import PARTS, Part, SeriesGeometry, Term
+from napari_tomoflow.core.polishing.paths import Paths, Prior, held_out_scores
 from napari_tomoflow.core.report import Report, part, silent
 
 Floats = NDArray[np.float64]
@@ -58,13 +61,18 @@ class Chosen:
         Parts that were accepted, fitted to all particles.
     record : dict
         What each part that was tried came to, in plain numbers.
+    paths_ang_zyx : float64[P, nodes, 3]
+        How each particle moves by itself, besides; zeros where that was not accepted.
     """
 
     terms: tuple[Term, ...]
     record: dict[str, dict[str, Any]]
+    paths_ang_zyx: Floats
 
 
-def choose(sight: Sight, geometry: SeriesGeometry, folds: int, seed: int, report: Report = silent) -> Chosen:
+def choose(
+    sight: Sight, geometry: SeriesGeometry, folds: int, seed: int, paths: bool = False, report: Report = silent
+) -> Chosen:
     """Refine the geometry of a series by those parts that make particles left out agree better.
 
     Parameters
@@ -75,16 +83,40 @@ def choose(sight: Sight, geometry: SeriesGeometry, folds: int, seed: int, report
         How many tenths of the particles are left out, one after the other, at least; 10 at most.
     seed : int
         Of who is left out when.
+    paths : bool
+        Whether each particle may move by itself, too.
     report
     """
     # Small products gain nothing by threads, and how many share one shows in its last digits.
     with threadpool_limits(1, "blas"):
-        return _chosen(sight, geometry, _Jury.of(sight, geometry, folds, seed), report)
+        shared, record = _shared(_Jury.of(sight, geometry, folds, seed), part(report, 0, 2))
+        taken: list[tuple[Part, float]] = [("particles", STRENGTHS["particles"][0]), *shared]
+        blocks: list[Block] = [geometry.block(*one) for one in taken]
+        values = list(fitted(sight, blocks).values)
+        prior, nodes_ang_zyx = None, np.zeros((sight.n_particles, PATH_NODES, 3))
+        if paths:
+            known = Paths.of(geometry, sight.curvatures)
+            base_ang = _offsets(sight, blocks[1:], values[1:])
+            prior, record["paths"] = _judged_paths(sight, known, blocks[0], base_ang, part(report, 1, 2))
+        if prior is not None:
+            *values, path = fitted(sight, [*blocks, known.block(prior)]).values
+            nodes_ang_zyx = known.nodes_ang_zyx(prior, path)
+    if not shared and not record["particles"]["accepted"] and prior is None:
+        return Chosen((), record, nodes_ang_zyx)
+    return Chosen(tuple(Term(*one, value) for one, value in zip(taken, values, strict=True)), record, nodes_ang_zyx)
 
 
-def _chosen(sight: Sight, geometry: SeriesGeometry, jury: "_Jury", report: Report) -> Chosen:
-    strength = STRENGTHS["particles"][0]
-    record = {"particles": _verdict(jury.gain_by_places(), strength)}
+def _offsets(sight: Sight, blocks: Sequence[Block], values: Sequence[Floats]) -> Floats:
+    """Return what some blocks do together: float64[T, 2, P]."""
+    offsets = np.zeros((len(sight.curvatures), 2, sight.n_particles))
+    for block, value in zip(blocks, values, strict=True):
+        offsets += block.offsets(value)
+    return offsets
+
+
+def _shared(jury: "_Jury", report: Report) -> tuple[list[tuple[Part, float]], dict[str, dict[str, Any]]]:
+    """Choose the parts that all particles share, and say what each part came to."""
+    record = {"particles": _verdict(jury.gain_by_places(), STRENGTHS["particles"][0])}
     taken: list[tuple[Part, float]] = []
     parts = PARTS[1:]
     shares = len(parts) + 1
@@ -97,11 +129,19 @@ def _chosen(sight: Sight, geometry: SeriesGeometry, jury: "_Jury", report: Repor
         if record[name]["accepted"]:
             taken.append((name, strengths[best]))
             known = tried[best]
-    if not taken and not record["particles"]["accepted"]:
-        return Chosen((), record)
-    taken.insert(0, ("particles", strength))
-    found = fitted(sight, [geometry.block(*one) for one in taken])
-    return Chosen(tuple(Term(*one, values) for one, values in zip(taken, found.values, strict=True)), record)
+    return taken, record
+
+
+def _judged_paths(
+    sight: Sight, paths: Paths, places: Block, base_ang: Floats, report: Report
+) -> tuple[Prior | None, dict[str, Any]]:
+    """Choose how strongly paths are held, None where they are not believed, and say what came of it."""
+    priors = list(paths.priors)
+    candidates = [[places], *([places, paths.block(one)] for one in priors)]
+    known, *tried = held_out_scores(sight, paths.geometry, candidates, base_ang, report)
+    best = int(np.argmax([scores.sum() for scores in tried]))
+    record = {**_verdict(tried[best] - known, priors[best].strength_ang), "alike_ang": priors[best].alike_ang}
+    return priors[best] if record["accepted"] else None, record
 
 
 def _verdict(gain: Floats, strength: float) -> dict[str, Any]:
@@ -157,13 +197,12 @@ class _Jury:
         return [np.concatenate(scores) for scores in found]
 
     def _scores_of(self, out: Indices, blocks: list[Block]) -> Floats:
-        base_ang = np.zeros((len(self.sight.curvatures), 2, self.sight.n_particles))
+        values: Sequence[Floats] = ()
         if blocks:
-            counted = np.ones(base_ang.shape[::2])
+            counted = np.ones((len(self.sight.curvatures), self.sight.n_particles))
             counted[:, out] = 0.0
-            found = fitted(self.sight, [self.places, *blocks], counted)
-            for block, values in zip(blocks, found.values[1:], strict=True):
-                base_ang += block.offsets(values)
+            values = fitted(self.sight, [self.places, *blocks], counted).values[1:]
+        base_ang = _offsets(self.sight, blocks, values)
         sight = self.sight.of_particles(out)
         found = fitted(sight, [replace(self.places, count=len(out))], base_ang=base_ang[:, :, out])
         prior = 0.5 * np.sum(found.values[0] ** 2, axis=(1, 2))

@@ -23,13 +23,14 @@ from napari_tomoflow.core.averaging.series_images import DatasetImages
 from napari_tomoflow.core.averaging.sources import RawSources
 from napari_tomoflow.core.errors import ParamError
 from napari_tomoflow.core.model import Alignment, Dataset, ParticleSet
+from napari_tomoflow.core.model.paths import path_weights
 from napari_tomoflow.core.ops.ctf import DoseModel
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.polishing.averaged import Averaged, Species
 from napari_tomoflow.core.polishing.choice import Chosen, choose
 from napari_tomoflow.core.polishing.correlation import AgreementMaps, Window, agreement_maps, references_of
 from napari_tomoflow.core.polishing.fit import Sight
-from napari_tomoflow.core.polishing.geometry import SeriesGeometry, Term
+from napari_tomoflow.core.polishing.geometry import SeriesGeometry
 from napari_tomoflow.core.polishing.kept import Round, keep_round, kept_round
 from napari_tomoflow.core.report import Report, part, silent
 from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
@@ -37,6 +38,9 @@ from napari_tomoflow.core.stage import MapBatches, NoSteps, Steps, in_order
 Floats = NDArray[np.float64]
 Reals = NDArray[np.float32]
 Indices = NDArray[np.int64]
+
+_OF_SINGLE = ("particles", "paths")
+"""Parts of the geometry that no two particles share."""
 
 _MOST_BYTES = 4e9
 """Memory for the maps of one series."""
@@ -56,6 +60,8 @@ class Settings:
         How many tenths of the particles are left out in turn.
     poses : bool
         Whether particles are turned, too.
+    paths : bool
+        Whether each particle may move along a path of its own.
     dose_weighting : {"grant-grigorieff", "b-factor", "none"}
     seed : int
     """
@@ -64,6 +70,7 @@ class Settings:
     reach_ang: float = 30.0
     folds: int = 4
     poses: bool = True
+    paths: bool = True
     dose_weighting: DoseModel = "grant-grigorieff"
     seed: int = 1
 
@@ -137,7 +144,7 @@ def _is_proven(after: State) -> bool:
     Halves share the errors of the geometry, which make them agree, too: they may agree less once it is right.
     """
     series = after.history[-1]["series"].values()
-    return any(said["accepted"] for one in series for name, said in one["parts"].items() if name != "particles")
+    return any(said["accepted"] for one in series for name, said in one["parts"].items() if name not in _OF_SINGLE)
 
 
 def _agree_better(after: State, before: State) -> bool:
@@ -241,6 +248,7 @@ class _Course:
         """Find the geometry of every series, and say what was found; the state itself where that is nothing."""
         alignments, record = dict(state.alignments), {}
         centers = {name: one.centers_ang_zyx.copy() for name, one in state.particles.items()}
+        paths = {name: one.known_paths_ang_zyx for name, one in state.particles.items()}
         compared = {name: self._comparison(state, name) for name in self.species}
         names = list(dict.fromkeys(each for one in state.particles.values() for each in one.tomogram.tolist()))
         is_new = False
@@ -249,15 +257,18 @@ class _Course:
             mine = {name: np.flatnonzero(one.tomogram == series) for name, one in state.particles.items()}
             mine = {name: numbers for name, numbers in mine.items() if len(numbers)}
             geometry, chosen = self._of_series(state, series, mine, compared, part(report, number, len(names)))
-            record[series] = {"parts": chosen.record, **_sizes(geometry, chosen.terms)}
+            record[series] = {"parts": chosen.record, **_sizes(geometry, chosen)}
             is_new |= bool(chosen.terms)
             alignments[series], moved = geometry.refined(chosen.terms)
             ends = np.cumsum([len(numbers) for numbers in mine.values()])[:-1]
-            for (name, numbers), some in zip(mine.items(), np.split(moved, ends), strict=True):
-                centers[name][numbers] = some
+            for all_of, change in ((centers, moved - geometry.centers_ang_zyx), (paths, chosen.paths_ang_zyx)):
+                for (name, numbers), some in zip(mine.items(), np.split(change, ends), strict=True):
+                    all_of[name][numbers] += some
         if not is_new:
             return state, record
-        particles = {name: one.replace(centers_ang_zyx=centers[name]) for name, one in state.particles.items()}
+        particles = {
+            name: one.replace(centers_ang_zyx=centers[name]).along(paths[name]) for name, one in state.particles.items()
+        }
         return replace(state, particles=particles, alignments=alignments), record
 
     def _of_series(
@@ -278,7 +289,7 @@ class _Course:
             centers_ang_zyx=np.concatenate([state.particles[one].centers_ang_zyx[at] for one, at in mine.items()]),
         )
         settings, last = self.settings, part(report, steps - 1, steps)
-        return geometry, choose(Sight.of(maps), geometry, settings.folds, settings.seed, last)
+        return geometry, choose(Sight.of(maps), geometry, settings.folds, settings.seed, settings.paths, last)
 
     def _check_memory(self, compared: "Mapping[str, _Comparison]", names: Sequence[str]) -> None:
         """Refuse what would not fit before anything is compared."""
@@ -334,11 +345,13 @@ def _changes(before: ParticleSet, after: ParticleSet, symmetry: str) -> dict[str
     return {name: [round(float(q), 4) for q in np.percentile(column, (25, 50, 75))] for name, column in values.items()}
 
 
-def _sizes(geometry: SeriesGeometry, terms: Sequence[Term]) -> dict[str, Any]:
-    """Say how large what was found is: RMS of the bending, and of the shift of each tilt."""
-    bending = geometry.bending_ang(terms)
-    shifts = next((one.strength * one.values for one in terms if one.part == "shifts"), np.zeros((1, 2)))
+def _sizes(geometry: SeriesGeometry, chosen: Chosen) -> dict[str, Any]:
+    """Say how large what was found is: RMS of the bending, of the shift of each tilt, and of the paths of particles."""
+    bending = geometry.bending_ang(chosen.terms)
+    shifts = next((one.strength * one.values for one in chosen.terms if one.part == "shifts"), np.zeros((1, 2)))
+    paths = path_weights(geometry.series)[geometry.tilts] @ chosen.paths_ang_zyx
     return {
         "bending_rms_ang": round(float(np.sqrt(np.mean(np.sum(bending**2, axis=1)))), 3),
         "shift_rms_ang": round(float(np.sqrt(np.mean(np.sum(shifts**2, axis=1)))), 3),
+        "path_rms_ang": round(float(np.sqrt(np.mean(np.sum(paths**2, axis=2)))), 3),
     }

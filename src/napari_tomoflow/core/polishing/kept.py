@@ -22,6 +22,7 @@ _STEP = "polishing"
 _CURVE = tuple(one.name for one in fields(FscCurve))
 _ALIGNMENT = ("tilt_deg", "axis_deg", "xtilt_deg", "shift_ang_yx")
 _PARTICLES = ("centers_ang_zyx", "quaternions_xyzw", "score")
+_PATHS = "known_paths_ang_zyx"
 _BENDING = ("nodes_ang_yx", "field_ang_yx", "slopes_yx")
 
 
@@ -56,7 +57,7 @@ def keep_round(steps: Steps, ended: Round) -> None:
     leaning = {of: one for of, one in bent.items() if one.slopes_yx is not None}
     steps.save(
         _STEP,
-        _laid_out("particles", ended.particles, _PARTICLES)
+        _laid_out("particles", ended.particles, (*_PARTICLES, _PATHS))
         | _laid_out("alignment", ended.alignments, _ALIGNMENT)
         | _laid_out("bending", bent, _BENDING[:2])
         | _laid_out("bending", leaning, _BENDING[2:])
@@ -73,7 +74,10 @@ def kept_round(steps: Steps, particles: Mapping[str, ParticleSet], alignments: M
     if kept is None:
         return None
     return Round(
-        particles={of: one.replace(**_taken_up(kept, "particles", of, _PARTICLES)) for of, one in particles.items()},
+        particles={
+            of: one.replace(**_taken_up(kept, "particles", of, _PARTICLES)).along(kept[f"particles/{of}/{_PATHS}"])
+            for of, one in particles.items()
+        },
         alignments={
             of: one.replace(deformation=_bending(kept, of), **_taken_up(kept, "alignment", of, _ALIGNMENT))
             for of, one in alignments.items()

@@ -1,6 +1,6 @@
 """What refinement of geometry or of single images came to, as a noun with its quality."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from napari_tomoflow.core.averaging.reconstruct import Reconstruction
 from napari_tomoflow.core.averaging.refinement import Refined
 from napari_tomoflow.core.averaging.result import average_of
 from napari_tomoflow.core.averaging.series_images import DatasetImages
-from napari_tomoflow.core.model import Alignment, Average, Dataset, ParticleSet, Polished, SubtiltSet
+from napari_tomoflow.core.model import Alignment, Average, Dataset, ParticleSet, Polished, SubtiltSet, TiltSeries
+from napari_tomoflow.core.model.paths import path_weights
 from napari_tomoflow.core.model.subtilt_set import COLUMNS
 from napari_tomoflow.core.ops.poses import quaternions_from_matrices
 from napari_tomoflow.core.polishing.averaged import Species
@@ -51,6 +52,7 @@ def polished_together(dataset: Dataset, species: Mapping[str, Species], after: S
     for name in dict.fromkeys(tomogram.tolist()):
         was, now = dataset.alignments[name], after.alignments[name]
         series[name] = _change(was, now, everywhere[tomogram == name])
+        series[name]["path_rms_ang"] = _path_rms_ang(dataset.series[name], now, after.particles.values())
         rounds = [record["series"][name] for record in after.history[1:] if record["kept"]]
         series[name]["rounds"] = rounds
         alignments[name] = now.replace(quality=series[name])
@@ -111,6 +113,13 @@ def _change(was: Alignment, now: Alignment, centers_ang_zyx: Floats) -> dict[str
         "bending_rms_ang": round(float(np.sqrt(np.mean(bending**2))), 3),
         "particles": len(centers_ang_zyx),
     }
+
+
+def _path_rms_ang(series: TiltSeries, alignment: Alignment, particles: Iterable[ParticleSet]) -> float:
+    """Return how far the particles of a series lie from their centres in the tilts in use, RMS."""
+    paths = np.concatenate([one.known_paths_ang_zyx[one.tomogram == series.name] for one in particles])
+    moved = path_weights(series)[series.kept & alignment.kept] @ paths
+    return round(float(np.sqrt(np.mean(np.sum(moved**2, axis=2)))), 3)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,9 @@ class PolishParams(Params):
         help="First refine against the average what the microscope did: defocus, unknown hands, aberrations, strength.",
     )
     poses: bool = param(True, help="Regularised: turn particles, too, at the geometry found.")
+    paths: bool = param(
+        True, help="Regularised: let each particle move by itself, too, where tilts left out agree with that."
+    )
     folds: int = param(
         4, low=1, high=10, expert=True, help="Regularised: how many tenths of the particles judge what the others say."
     )
@@ -84,9 +87,11 @@ def polish(
     See `core.polishing.course` for the regularised course, and `core.polishing.subtilt` for the other. In the first
     the shift and angles of each tilt, the bending of the specimen over its exposure, that of each image and the place
     of each particle are tried in turn, and a part is used only if particles that it was not fitted to agree better by
-    it. Both halves share the geometry. See `core.polishing.defocus`, `defocus_scales` and `aberrations` for the CTF,
-    which is judged by particles left out, too; the species of most particles tells it. Not done: trajectories of
-    single particles, magnification.
+    it. Both halves share the geometry. Last each particle may move along a smooth path of its own, as do its
+    neighbours or not, if that tells better than its place alone where tilts left out show it; paths are columns of the
+    particles, and every stage that cuts out images follows them. See `core.polishing.defocus`, `defocus_scales` and
+    `aberrations` for the CTF, which is judged by particles left out, too; the species of most particles tells it. Not
+    done: magnification.
 
     References
     ----------
@@ -131,6 +136,7 @@ def _polished(
         reach_ang=params.reach_ang,
         folds=params.folds,
         poses=params.poses,
+        paths=params.paths,
         dose_weighting=params.dose_weighting,
         seed=params.seed,
     )
@@ -210,7 +216,7 @@ def _species(mine: Dataset, known: DensityMap, diameter_ang: float, seed: int) -
 
 POLISH = Stage.of(
     polish,
-    version=2,
+    version=3,
     cites=(
         "10.1038/s41592-020-01054-7",
         "10.7554/eLife.83724",

@@ -7,13 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from napari_tomoflow.core.model import Deformation, Polished
+from napari_tomoflow.core.model import Deformation, ParticleSet, Polished
+from napari_tomoflow.core.model.paths import PATH_NODES
+from napari_tomoflow.core.ops.splines import through_nodes
 from napari_tomoflow.io.plots.average import slices_figure
 
 Floats = NDArray[np.float64]
 
 _ACROSS = 3
 """Panels side by side at most."""
+
+_PATH_STEPS, _PATH_SHARE = 24, 0.1
+"""Steps a path is drawn in, and length of the longest, in the width of what particles span."""
 
 _ARROW_SHARE = 0.12
 """Length of the longest arrow, in the width of the image."""
@@ -26,8 +31,8 @@ def polish_figures(polished: Polished) -> dict[str, Figure]:
     -------
     dict of str to Figure
         ``fsc`` of each species before and after and ``slices_NAME`` of its average; where the geometry was refined also
-        ``shifts``, by how much each tilt of each series moved and bent, and ``bending``, the displacements in the image
-        that moved most.
+        ``shifts``, by how much each tilt of each series moved and bent, ``bending``, the displacements in the image
+        that moved most, and ``paths``, how particles moved by themselves.
     """
     figures = {"fsc": fsc_figure(polished.quality["species"])}
     figures |= {f"slices_{name}": slices_figure(average) for name, average in polished.averages.items()}
@@ -41,6 +46,9 @@ def polish_figures(polished: Polished) -> dict[str, Figure]:
     }
     if bent:
         figures["bending"] = bending_figure(bent)
+    particles = ParticleSet.joined([average.particles for average in polished.averages.values()])
+    if particles.paths_ang_zyx is not None:
+        figures["paths"] = paths_figure(particles)
     return figures
 
 
@@ -101,6 +109,31 @@ def _draw_field(panel: Axes, deformation: Deformation, tilt: int) -> None:
         arrows, 0.78, 1.05, longest * times / 10, f"{longest:.1f} Å", labelpos="E", fontproperties={"size": 8}
     )
     panel.set(xlabel="x, nm", ylabel="y, nm", aspect="equal")
+
+
+def paths_figure(particles: ParticleSet) -> Figure:
+    """Draw the paths of the particles of each series as seen from above, much enlarged, from dark to bright."""
+    from matplotlib.collections import LineCollection
+
+    names = list(dict.fromkeys(particles.tomogram.tolist()))
+    figure, panels = _grid(len(names), 3.6)
+    root_share = np.linspace(0.0, 1.0, _PATH_STEPS + 1)
+    moved = through_nodes(root_share, PATH_NODES) @ particles.known_paths_ang_zyx[..., 1:]
+    longest = max(float(np.linalg.norm(moved[:, -1] - moved[:, 0], axis=1).max()), 1e-6)
+    for panel, name in zip(panels, names, strict=False):
+        own = particles.tomogram == name
+        centers = particles.centers_ang_zyx[own, None, 1:]
+        times = _PATH_SHARE * max(float(np.ptp(centers, axis=0).max()), 1.0) / longest
+        lines = (centers + times * moved[own])[..., ::-1] / 10.0
+        steps = np.stack([lines[:, :-1], lines[:, 1:]], axis=2).reshape(-1, 2, 2)
+        shares = np.tile(root_share[1:] ** 2, len(lines))
+        drawn = panel.add_collection(LineCollection(steps.tolist(), array=shares, cmap="viridis", linewidths=1.4))
+        panel.set(xlabel="x, nm", ylabel="y, nm", aspect="equal")
+        panel.autoscale_view()
+        panel.set_title(f"{name}, paths × {times:.0f}", fontsize=9, loc="left")
+    figure.suptitle(f"Paths of single particles, up to {longest:.1f} Å", fontsize=10)
+    figure.colorbar(drawn, ax=panels, label="share of the exposure", shrink=0.7)
+    return figure
 
 
 def _grid(count: int, side: float) -> tuple[Figure, list[Axes]]:
