@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.kernels.splat import splat_volume
 from napari_tomoflow.core.matching.atoms import density_of_atoms
+from napari_tomoflow.core.matching.correlation import LocalCorrelation, portions
 from napari_tomoflow.core.matching.sampling import Wedge
 from napari_tomoflow.core.matching.scene import Scene
 from napari_tomoflow.core.model import DensityMap, ParticleSet, Tomogram
@@ -73,16 +74,23 @@ def scene(nx: int, ny: int, nz: int, kind: Kind) -> tuple[Tomogram, NDArray[np.f
 
 def measure(nx: int, ny: int, nz: int, step_deg: float, kind: Kind = KINDS["proteasome"]) -> dict[str, float]:
     """Run both searches once."""
-    tomogram, _ = scene(nx, ny, nz, kind)
+    tomogram, places = scene(nx, ny, nz, kind)
     template, params = _prepared(kind, step_deg)
     found = _rate(tomogram, template, params)
     picks: dict[str, ParticleSet] = {}
     for search in ("fast", "exhaustive"):
         chosen = params.replace(search=search)
         found[search], picks[search] = cpu_seconds(lambda p=chosen: match(tomogram, template, params=p))
+    every = picks["exhaustive"]
     # A pick that chance makes as often as not is no loss.
-    sure = picks["exhaustive"][picks["exhaustive"].features["expected_false"] < 0.1]
-    return found | {"picks": float(len(sure)), "recall": _share_found(sure.centers_ang_zyx, picks["fast"])}
+    sure = every[every.features["expected_false"] < 0.1]
+    return found | {
+        "picks": float(len(sure)),
+        "recall": _share_found(sure.centers_ang_zyx, picks["fast"]),
+        "all_picks": float(len(every)),
+        "recall_of_all": _share_found(every.centers_ang_zyx, picks["fast"]),
+        **{f"precision_{search}": _share_found(picks[search].centers_ang_zyx, places) for search in picks},
+    }
 
 
 def measure_fast(nx: int, ny: int, nz: int, step_deg: float, kind: Kind = KINDS["ribosome"]) -> dict[str, float]:
@@ -119,20 +127,46 @@ def _share_found(places: NDArray[np.float64], by: ParticleSet | NDArray[np.float
 
 
 def _rate(tomogram: Tomogram, template: DensityMap, params: MatchParams, rounds: int = 6) -> dict[str, float]:
-    """Time a rotation of the exhaustive search, and the one inverse transform it cannot do without."""
+    """Time a rotation of the exhaustive search, and the inverse transforms it cannot do without."""
     whole = Scene.of(tomogram, template, Wedge(-90.0, 90.0), params.replace(search="exhaustive"))
     correlation, stencils = whole.level.correlation, whole.level.stencils(whole.template)
     rotations = Rotation.random(rounds, random_state=1).as_matrix()
     correlation.best(stencils, rotations, lambda *_: None)
-    shape, blocks = correlation.block_shape, correlation.n_blocks
-    product = scipy.fft.rfftn(np.random.default_rng(0).standard_normal(shape, np.float32))
     rotation_s, _ = cpu_seconds(lambda: correlation.best(stencils, rotations, lambda *_: None))
-    transform_s, _ = cpu_seconds(lambda: [scipy.fft.irfftn(product, shape) for _ in range(rounds * blocks)])
+    at_once_s, by_axes_s = _seconds_of_inverses(correlation, rounds)
     return {
         "orientations": float(whole.quality["orientations"]),
         "rotation_ms": 1e3 * rotation_s / rounds,
-        "transform_ms": 1e3 * transform_s / rounds,
+        "transform_ms": 1e3 * min(at_once_s, by_axes_s) / rounds,
+        "scipy_ms": 1e3 * at_once_s / rounds,
     }
+
+
+def _seconds_of_inverses(correlation: LocalCorrelation, rounds: int) -> list[float]:
+    """Time the inverse transforms of so many rotations, by scipy at once and axis by axis."""
+    shape = correlation.block_shape
+    product = scipy.fft.rfftn(np.random.default_rng(0).standard_normal(shape, np.float32))
+    kept = [tuple(side.stop - side.start for side in block) for block in correlation.blocks] * rounds
+    columns = np.empty_like(product)
+    ways: tuple[Callable[[tuple[int, ...]], Any], ...] = (
+        lambda _: scipy.fft.irfftn(product, shape),
+        lambda sides: _invert_by_axes(product, columns, shape[2], *sides[:2]),
+    )
+    for way in ways:
+        way(kept[0])  # the first call pays for fresh memory
+    return [cpu_seconds(lambda w=way: [w(sides) for sides in kept])[0] for way in ways]
+
+
+def _invert_by_axes(
+    product_rft: NDArray[np.complex64], columns: NDArray[np.complex64], length_x: int, nz: int, ny: int
+) -> None:
+    """Transform back axis by axis, in portions that stay in the cache, and only lines that reach the voxels kept."""
+    length_z, length_y, n_rows = product_rft.shape
+    for rows in portions(length_y, length_z * n_rows):
+        columns[:nz, rows] = scipy.fft.ifft(product_rft[:, rows], axis=0)[:nz]
+    for planes in portions(nz, length_y * n_rows):
+        part = scipy.fft.ifft(columns[planes], axis=1, overwrite_x=True)
+        scipy.fft.irfft(part[:, :ny], length_x, axis=2, overwrite_x=True)
 
 
 def describe(nx: int, ny: int, nz: int, step_deg: float, found: dict[str, float]) -> str:
@@ -141,8 +175,8 @@ def describe(nx: int, ny: int, nz: int, step_deg: float, found: dict[str, float]
     lines = [
         f"{nx} × {ny} × {nz} voxels, {found['orientations']:.0f} orientations at {step_deg:g}°",
         f"exhaustive: {found['rotation_ms']:.1f} ms per orientation, {rate:.0f} Mvoxel/s per core;",
-        f"  the inverse transform alone takes {found['transform_ms']:.1f} ms, "
-        f"{100 * found['transform_ms'] / found['rotation_ms']:.0f} % of it: the ceiling",
+        f"  the inverse transforms alone take {found['transform_ms']:.1f} ms, {found['scipy_ms']:.1f} ms by scipy's "
+        f"irfftn: {100 * found['transform_ms'] / found['rotation_ms']:.0f} % of the ceiling is reached",
     ]
     return "\n".join(lines + (_of_fast(found) if "wall" in found else _of_both(found)))
 
@@ -151,7 +185,9 @@ def _of_both(found: dict[str, float]) -> list[str]:
     return [
         f"whole match, null included: exhaustive {found['exhaustive']:.1f} CPU-s, fast {found['fast']:.1f} CPU-s, "
         f"ratio {found['exhaustive'] / found['fast']:.1f}",
-        f"recall of the exhaustive search's {found['picks']:.0f} sure picks: {found['recall']:.3f}",
+        f"recall of the exhaustive search's {found['picks']:.0f} sure picks: {found['recall']:.3f}; of all its "
+        f"{found['all_picks']:.0f}: {found['recall_of_all']:.3f}",
+        f"precision: exhaustive {found['precision_exhaustive']:.3f}, fast {found['precision_fast']:.3f}",
     ]
 
 

@@ -55,8 +55,9 @@ def _sample(source_rft, kx, ky, kz):
     x, y, z = int(kx), math.floor(ky), math.floor(kz)
     a, b, c = np.float32(kx - x), np.float32(ky - y), np.float32(kz - z)
     one = np.float32(1.0)
-    y0, z0 = y % m, z % m
-    y1, z1 = (y + 1) % m, (z + 1) % m
+    # The remainder of a division costs as much as all the rest.
+    y0, z0 = y if y >= 0 else y + m, z if z >= 0 else z + m
+    y1, z1 = 0 if y == -1 else y0 + 1, 0 if z == -1 else z0 + 1
     near = (one - c) * ((one - b) * source_rft[z0, y0, x] + b * source_rft[z0, y1, x])
     near += c * ((one - b) * source_rft[z1, y0, x] + b * source_rft[z1, y1, x])
     far = (one - c) * ((one - b) * source_rft[z0, y0, x + 1] + b * source_rft[z0, y1, x + 1])

@@ -184,11 +184,11 @@ class LocalCorrelation:
         nz, ny, nx = (side.stop - side.start for side in block.inside)
         length_z, length_y, length_x = self._shape
         columns = self._buffer()[:nz]
-        for rows in _portions(length_y, length_z * lines_rft.shape[2]):
+        for rows in portions(length_y, length_z * lines_rft.shape[2]):
             part = scipy.fft.fft(lines_rft[:, rows], length_z, axis=0)
             multiply_conjugate(part, block.volume_rft[:, rows])
             columns[:, rows] = scipy.fft.ifft(part, axis=0, overwrite_x=True)[:nz]
-        for planes in _portions(nz, length_y * lines_rft.shape[2]):
+        for planes in portions(nz, length_y * lines_rft.shape[2]):
             part = scipy.fft.ifft(columns[planes], axis=1, overwrite_x=True)
             yield planes, scipy.fft.irfft(part[:, :ny], length_x, axis=2, overwrite_x=True)[..., :nx]
 
@@ -217,8 +217,16 @@ class LocalCorrelation:
         return np.sqrt(variance, out=variance)
 
 
-def _portions(count: int, elements_of_one: int) -> list[slice]:
-    """Divide a range into portions that fit a core's cache, all threads' results being small beside them."""
+def portions(count: int, elements_of_one: int) -> list[slice]:
+    """Divide a range into portions that fit a core's cache, all threads' results being small beside them.
+
+    Parameters
+    ----------
+    count : int
+        Rows or planes to divide.
+    elements_of_one : int
+        Complex numbers in each.
+    """
     width = max(1, round(_ELEMENTS_AT_A_TIME / elements_of_one))
     return [slice(first, min(first + width, count)) for first in range(0, count, width)]
 

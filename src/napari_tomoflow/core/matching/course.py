@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_tomoflow.core.matching.exclusion import widened
+from napari_tomoflow.core.matching.flanks import own_scores
 from napari_tomoflow.core.matching.null import FEWEST_PEAKS, Null
 from napari_tomoflow.core.matching.params import MatchParams
 from napari_tomoflow.core.matching.refine import Refined, refine
@@ -25,7 +26,7 @@ _NULL_STENCILS = 12
 """Their correlations with the whole tomogram tell the spread to a hundredth."""
 
 _REFINED_PEAKS = 24
-"""Of the null: their median tells a factor to a hundredth, for a second of one core."""
+"""Of the null: their gains tell what is expected to a few percent, for a second of one core."""
 
 _DECIDED_SE = 3.0
 """A hand is believed when the two mirror images differ by so many standard errors."""
@@ -45,29 +46,32 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     elsewhere = sample.avoiding(around_certain(scene, hits, sd))
     null_hits = elsewhere(null_template, part(report, 1, steps), "Matching what shows nothing")
     null, null_away = measure_null(scene, hits, null_hits, sd, share)
-    gain = gain_of_refining(scene, null_template, null_away)
+    gains = gains_of_refining(scene, null_template, null_away)
     threshold = null.threshold(params.false_positives)
     believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]
     refined = refine(scene.level, scene.template, believed, scene.step_deg, part(report, 2, steps))
+    chosen, removed = _chosen(scene, refined, params.top_hat, threshold * null.sd)
     quality = {
         **scene.quality,
         "null": {
             "kind": params.null,
             "peaks": len(null_away),
             "share": share,
-            "gain_of_refining": gain,
+            "gain_of_refining": float(np.median(gains)),
             **null.quality,
         },
         "warnings": _warnings(tomogram.name, null_away),
         "threshold_z": threshold,
+        "removed": removed,
         "expected_false_positives": params.false_positives,
         "scores": _histograms(null.z(hits.scores), null.z(null_away.scores)),
     }
     if params.hand_test:
         mirrored = scene.search(scene.template.mirrored(), part(report, 3, steps), "Matching the mirror image")
         quality["hand"] = compare_hands(believed, mirrored, null, scene.distance_vox)
-    expected_false = null.expected_above(null.z(refined.scores) / gain)
-    return _particles(tomogram, scene, refined, null.z(refined.scores), expected_false, species, params, quality)
+    z = null.z(chosen.scores)
+    expected_false = np.mean([null.expected_above(z / gain) for gain in gains], axis=0)
+    return _particles(tomogram, scene, chosen, z, expected_false, species, quality)
 
 
 def sd_of_correlation(scene: Scene, template: Template) -> float:
@@ -127,13 +131,22 @@ def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float, share: fl
     return Null.of_peaks(away.scores, sd, share), away
 
 
-def gain_of_refining(scene: Scene, null_template: Template, null_hits: Hits) -> float:
-    """Measure by which factor finer poses raise scores that are chance; the null is fitted to those before."""
+def gains_of_refining(scene: Scene, null_template: Template, null_hits: Hits) -> Floats:
+    """Measure by which factors finer poses raise scores that are chance; the null is fitted to those before.
+
+    They range from 1 to 1.2. What is expected above a score is the mean over all of them: at their median alone, of
+    peaks that are chance three times as many exceed it.
+
+    Returns
+    -------
+    float64[G]
+        1 where the null has no peaks.
+    """
     highest = null_hits[:_REFINED_PEAKS]
     if not len(highest):
-        return 1.0
+        return np.ones(1)
     refined = refine(scene.level, null_template, highest, scene.step_deg, silent)
-    return max(1.0, float(np.median(refined.scores / highest.scores)))
+    return np.maximum(1.0, refined.scores / highest.scores)
 
 
 def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -> dict[str, Any]:
@@ -168,6 +181,20 @@ def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -
     }
 
 
+def _chosen(scene: Scene, refined: Refined, top_hat: float, least: float) -> tuple[Refined, dict[str, int]]:
+    """Sort refined hits, leave out what is no particle of its own, and count that by cause."""
+    order = np.argsort(-refined.scores, kind="stable")
+    order = order[refined.stand_out[order] >= top_hat]
+    apart = refined[spaced(refined.places_zyx, scene.distance_vox, order)]
+    own = own_scores(scene.level, scene.template, apart, least, silent)
+    chosen = apart[np.flatnonzero(own >= least)]
+    removed = {
+        "not_standing_out_or_too_near": len(refined) - len(apart),
+        "flanks_of_better_ones": len(apart) - len(chosen),
+    }
+    return chosen, removed
+
+
 def _particles(
     tomogram: Tomogram,
     scene: Scene,
@@ -175,31 +202,23 @@ def _particles(
     z: Floats,
     expected_false: Floats,
     species: str,
-    params: MatchParams,
     quality: dict[str, Any],
 ) -> ParticleSet:
-    """Put refined hits into a table, the best first, none nearer to a better one than allowed."""
-    order = np.argsort(-refined.scores, kind="stable")
-    order = order[refined.stand_out[order] >= params.top_hat]
-    order = spaced(refined.places_zyx, scene.distance_vox, order)
+    """Put chosen hits into a table."""
     centre_zyx = np.array(tomogram.volume.shape) // 2
-    quality |= {
-        "particles": len(order),
-        "median_z": float(np.median(z[order])) if len(order) else None,
-        "removed": {"not_standing_out_or_too_near": len(refined.scores) - len(order)},
-    }
+    quality |= {"particles": len(z), "median_z": float(np.median(z)) if len(z) else None}
     return ParticleSet(
-        centers_ang_zyx=(refined.places_zyx[order] - centre_zyx) * tomogram.voxel_ang,
-        quaternions_xyzw=quaternions_from_matrices(refined.rotations[order]),
+        centers_ang_zyx=(refined.places_zyx - centre_zyx) * tomogram.voxel_ang,
+        quaternions_xyzw=quaternions_from_matrices(refined.rotations),
         tomogram=np.array(tomogram.name),
-        score=z[order],
+        score=z,
         features={
-            "species": np.full(len(order), species),
-            "z": z[order],
-            "lcc": refined.scores[order],
-            "expected_false": expected_false[order],
-            "stand_out": refined.stand_out[order],
-            "diameter_ang": np.full(len(order), scene.template.diameter_ang),
+            "species": np.full(len(z), species),
+            "z": z,
+            "lcc": refined.scores,
+            "expected_false": expected_false,
+            "stand_out": refined.stand_out,
+            "diameter_ang": np.full(len(z), scene.template.diameter_ang),
         },
         quality=quality,
     )

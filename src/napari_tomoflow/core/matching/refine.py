@@ -46,6 +46,14 @@ class Refined:
     scores: Floats
     stand_out: Floats
 
+    def __len__(self) -> int:
+        """Return the number of hits."""
+        return len(self.scores)
+
+    def __getitem__(self, chosen: NDArray[np.integer]) -> "Refined":
+        """Return some of them."""
+        return Refined(self.places_zyx[chosen], self.rotations[chosen], self.scores[chosen], self.stand_out[chosen])
+
 
 def refine(level: Level, template: Template, hits: Hits, step_deg: float, report: Report) -> Refined:
     """Search finer rotations around each hit, and place its peak between voxels.

@@ -46,11 +46,16 @@ class Stencils:
 
     def __call__(self, rotation: NDArray[np.float64]) -> Image:
         """Make the stencil of a pose x_tomo = rotation · x_ref: float32[n, n, n], voxel n // 2 its centre."""
+        box = self.turned(rotation)
+        normalise_under_mask(box, self._ball_zyx)
+        return box
+
+    def turned(self, rotation: NDArray[np.float64]) -> Image:
+        """Show the template in a pose as the tomogram would, neither normalised nor cut: float32[n, n, n]."""
         n = self.size
         turned_rft = np.empty((n, n, n // 2 + 1), np.complex64)
         turn_transform(turned_rft, self._source_rft, self._filter_rft, rotation.T * self._cells_per_frequency)
         box: Image = scipy.fft.irfftn(turned_rft, (n, n, n), overwrite_x=True)
-        normalise_under_mask(box, self._ball_zyx)
         return box
 
 

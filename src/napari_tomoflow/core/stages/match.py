@@ -65,7 +65,8 @@ def match(
     has lost: the missing wedge, and in every direction the mean of what the tilts there have kept, exposure and CTF
     included. The fast search tries all orientations at coarser sampling, with stencils summed up from their principal
     components, and scores what it finds at full sampling. The threshold comes from a template of the same power with
-    random phases, searched for in the same way; of a large tomogram the fast search takes a part for that. Where too
+    random phases, searched for in the same way; of a large tomogram the fast search takes a part for that. The flank
+    of a strong particle resembles the template too: what better hits nearby make of a score does not count. Where too
     little is there to measure, normal noise is assumed and ``quality["warnings"]`` says so, as it hands on what was
     said against the CTF. Gold is found by its density and left out. Cost: see ``tests/benchmarks/bench_match.py``.
 
@@ -134,6 +135,6 @@ def _sampling(
 
 MATCH = Stage.of(
     match,
-    version=3,
+    version=4,
     cites=("10.1016/S0304-3991(02)00333-9", "10.3390/ijms241713375", "10.1038/s41467-024-47839-8"),
 )
