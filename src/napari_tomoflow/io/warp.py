@@ -301,7 +301,8 @@ def _deformation(file: WarpSeries, stack: StackFacts) -> Deformation:
 
 
 def _add_ctf(root: ElementTree.Element, series: TiltSeries, ctf: CtfSeries) -> None:
-    """Add the optics and the defocus of each tilt, in micrometres; the phase in units of π."""
+    """Add the optics and the defocus of each tilt as images show it, in micrometres; the phase in units of π."""
+    ctf = ctf.magnified()
     element = ElementTree.SubElement(root, "CTF")
     values = {
         "PixelSize": series.pixel_ang,

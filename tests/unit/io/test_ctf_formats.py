@@ -59,6 +59,19 @@ def test_a_ctf_survives_the_files_of_every_program(tmp_path, phase_deg):
     np.testing.assert_allclose(read_ctf(tmp_path / "TS_gctf.star", series).fit_ang, ctf.fit_ang)
 
 
+def test_programs_that_know_of_no_magnification_are_given_and_give_the_ctf_as_images_show_it(tmp_path):
+    lens = Optics(magnification=((1.01, 0.003), (0.003, 0.985)))
+    ctf, series = some_ctf().replace(optics=lens), series_of().replace(optics=lens)
+    write_ctffind(tmp_path / "TS_CTF.txt", ctf, 2.5)
+    write_gctf(tmp_path / "TS_gctf.star", ctf, [f"{i}.mrc" for i in range(N)])
+    write_imod_defocus(tmp_path / "TS.defocus", ctf, TILT_DEG)
+    write_warp_xml(tmp_path / "TS.xml", series, Alignment.nominal(series), ctf, -1)
+    # An azimuth of two decimals moves the defocus of an image that is stretched by a little.
+    for name, within_ang in (("TS_CTF.txt", 1e-3), ("TS_gctf.star", 1e-6), ("TS.defocus", 0.3), ("TS.xml", 1e-3)):
+        assert_same(read_ctf(tmp_path / name, series_of()), ctf.magnified(), within_ang)
+        assert_same(read_ctf(tmp_path / name, series), ctf, within_ang, within_deg=0.02)
+
+
 def test_the_smaller_defocus_first_is_the_same_ctf_a_quarter_turn_on(tmp_path):
     ctf = some_ctf()
     turned = ctf.replace(

@@ -96,7 +96,7 @@ class SeriesSpectra:
                 cos2=plan.cos2,
                 sin2=plan.sin2,
             ),
-            optics=series.optics,
+            optics=series.optics.unstretched(),
             beads=BeadProfiles.joined(beads) if beads else None,
             empty=tuple(int(tilt) for tilt in np.setdiff1d(kept, used)),
         )

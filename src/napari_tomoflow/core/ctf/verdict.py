@@ -42,7 +42,7 @@ def ctf_series(
     phase_deg = _for_all(series, tilts, np.rad2deg(measured.geometry.over_time(model.phase_rad)))
     hand, warnings = _hand(series, alignment, course, params)
     ctf = CtfSeries(
-        optics=series.optics,
+        optics=measured.optics,
         defocus_u_ang=every["mean"] + half,
         defocus_v_ang=every["mean"] - half,
         azimuth_deg=np.rad2deg(0.5 * np.arctan2(every["across"], every["along"])) % 180.0,
@@ -57,7 +57,8 @@ def ctf_series(
             f"Beyond {1 / BEYOND_FORM_INV_ANG:.0f} Å the low tilts hardly agree with the fit: the form of gold or "
             "molecules may have been taken for rings; do not trust the defocus."
         )
-    return ctf.replace(quality=_quality(ctf, measured, course, curves, flagged, warnings + more))
+    told = _quality(ctf, measured, course, curves, flagged, warnings + more)
+    return ctf.replace(quality=told).magnified(series.optics.magnification)
 
 
 def _significant(course: Course) -> float:

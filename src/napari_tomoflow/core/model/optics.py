@@ -1,6 +1,6 @@
 """What the microscope is set to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,10 @@ class Optics:
     def is_stretched(self) -> bool:
         """Whether images are not the same size along all directions, or not that of their pixel."""
         return self.magnification != UNSTRETCHED
+
+    def unstretched(self) -> "Optics":
+        """Return the same as images alone show it: with all their frequencies taken as they stand."""
+        return replace(self, magnification=UNSTRETCHED)
 
     @property
     def stretch(self) -> Floats:

@@ -41,13 +41,14 @@ def read_ctf(path: Path, series: TiltSeries) -> CtfSeries:
     DataError
         The file is damaged, or is for another number of tilts.
     """
-    ctf = _read(path, series)
+    # Most programs know of no magnification: theirs is the CTF as images show it.
+    ctf = _read(path, series.replace(optics=series.optics.unstretched()))
     if ctf.n_tilts != series.n_tilts:
         raise DataError(
             f"{path} holds the CTF of {ctf.n_tilts} tilts, {series.name} has {series.n_tilts}; give the file of "
             "this series."
         )
-    return ctf
+    return ctf if ctf.optics.is_stretched else ctf.magnified(series.optics.magnification)
 
 
 def _read(path: Path, series: TiltSeries) -> CtfSeries:

@@ -57,6 +57,7 @@ def read_ctffind(path: Path, optics: Optics) -> CtfSeries:
 
 def write_ctffind(path: Path, ctf: CtfSeries, pixel_ang: float) -> None:
     """Write a table as CTFFIND 4 does; what is not known of score and resolution is written as 0 and inf."""
+    ctf = ctf.magnified()
     lines = [
         "# Output in the format of CTFFind 4, by napari-tomoflow",
         f"# Number of micrographs: {ctf.n_tilts}",

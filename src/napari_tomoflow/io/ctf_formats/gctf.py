@@ -33,6 +33,7 @@ def read_gctf(path: Path) -> CtfSeries:
 
 def write_gctf(path: Path, ctf: CtfSeries, names: list[str]) -> None:
     """Write results as Gctf does, `names` being those of the images."""
+    ctf = ctf.magnified()
     table = table_from_ctf(ctf).rename(columns={"rlnCtfMaxResolution": "rlnFinalResolution"})
     table.insert(0, "rlnMicrographName", names)
     for name, value in optics_columns(ctf.optics).items():

@@ -81,6 +81,7 @@ def read_imod_defocus(path: Path, tilt_deg: Floats, optics: Optics) -> CtfSeries
 
 def write_imod_defocus(path: Path, ctf: CtfSeries, tilt_deg: Floats) -> None:
     """Write a version 3 file: with astigmatism, and with the phase shift where there is one."""
+    ctf = ctf.magnified()
     has_phase = bool(np.any(ctf.phase_deg != 0))
     lines = [f"{_ASTIGMATISM + _PHASE * has_phase}\t0\t0.0\t0.0\t0.0\t3"]
     for i, tilt in enumerate(tilt_deg):
