@@ -22,7 +22,7 @@ from napari_tomoflow.core.model.paths import PATH_NODES
 from napari_tomoflow.core.polishing.blocks import Block, InSpace
 from napari_tomoflow.core.polishing.fit import Sight, fitted
 from napari_tomoflow.core.polishing.geometry import PARTS, Part, SeriesGeometry, Term
-from napari_tomoflow.core.polishing.paths import Paths, Prior, held_out_scores
+from napari_tomoflow.core.polishing.paths import Paths, Prior, held_out_scores, judges, priors_for
 from napari_tomoflow.core.report import Report, part, silent
 
 Floats = NDArray[np.float64]
@@ -95,10 +95,10 @@ def choose(
         values = list(fitted(sight, blocks).values)
         prior, nodes_ang_zyx = None, np.zeros((sight.n_particles, PATH_NODES, 3))
         if paths:
-            known = Paths.of(geometry, sight.curvatures)
             base_ang = _offsets(sight, blocks[1:], values[1:])
-            prior, record["paths"] = _judged_paths(sight, known, blocks[0], base_ang, part(report, 1, 2))
+            prior, record["paths"] = _judged_paths(sight, geometry, base_ang, seed, part(report, 1, 2))
         if prior is not None:
+            known = Paths(geometry, sight.curvatures)
             *values, path = fitted(sight, [*blocks, known.block(prior)]).values
             nodes_ang_zyx = known.nodes_ang_zyx(prior, path)
     if not shared and not record["particles"]["accepted"] and prior is None:
@@ -133,12 +133,14 @@ def _shared(jury: "_Jury", report: Report) -> tuple[list[tuple[Part, float]], di
 
 
 def _judged_paths(
-    sight: Sight, paths: Paths, places: Block, base_ang: Floats, report: Report
+    sight: Sight, geometry: SeriesGeometry, base_ang: Floats, seed: int, report: Report
 ) -> tuple[Prior | None, dict[str, Any]]:
     """Choose how strongly paths are held, None where they are not believed, and say what came of it."""
-    priors = list(paths.priors)
+    priors, some = priors_for(sight.n_particles), judges(geometry, seed)
+    near = replace(geometry, centers_ang_zyx=geometry.centers_ang_zyx[some])
+    places, paths = near.places(STRENGTHS["particles"][0]), Paths(near, sight.curvatures)
     candidates = [[places], *([places, paths.block(one)] for one in priors)]
-    known, *tried = held_out_scores(sight, paths.geometry, candidates, base_ang, report)
+    known, *tried = held_out_scores(sight.of_particles(some), near, candidates, base_ang[:, :, some], report)
     best = int(np.argmax([scores.sum() for scores in tried]))
     record = {**_verdict(tried[best] - known, priors[best].strength_ang), "alike_ang": priors[best].alike_ang}
     return priors[best] if record["accepted"] else None, record

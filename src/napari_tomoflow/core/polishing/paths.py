@@ -9,8 +9,8 @@ Legend: T tilts in use, P particles, K shapes over the exposure, B shapes over t
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from napari_tomoflow.core.polishing.shapes import along
 from napari_tomoflow.core.report import Report
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 _MEMORY = 0.5
 """Share of the root of the exposure over which paths forget themselves."""
@@ -55,6 +56,15 @@ _ALIKE_ANG = 800.0
 _MOST_ALIKE = 1500
 """Particles of more than which none are alike: so many tell what they share by the bending of the specimen."""
 
+_JUDGES = 200
+"""Particles that judge, side by side, as neighbours may be alike: 750 by themselves take as long as all the rest."""
+
+
+def priors_for(count: int) -> list[Prior]:
+    """Return the priors that are tried for so many particles."""
+    distances = (0.0, _ALIKE_ANG) if count <= _MOST_ALIKE else (0.0,)
+    return [Prior(strength, alike) for alike in distances for strength in _STRENGTHS_ANG]
+
 
 @dataclass(frozen=True, eq=False)
 class Paths:
@@ -65,36 +75,21 @@ class Paths:
     geometry : SeriesGeometry
     weights : float64[T]
         How much each tilt tells of a place: the mean of a path so weighed is 0, as the particle's place has it.
-    over : mapping of float to float64[P, B] or None
-        Shapes over the particles for each distance within which they may be alike; None where each is by itself.
     """
 
     geometry: SeriesGeometry
     weights: Floats
-    over: Mapping[float, Floats | None]
-
-    @classmethod
-    def of(cls, geometry: SeriesGeometry, weights: Floats) -> "Paths":
-        """Prepare for all priors."""
-        over: dict[float, Floats | None] = {0.0: None}
-        if len(geometry.centers_ang_zyx) <= _MOST_ALIKE:
-            over[_ALIKE_ANG] = _alike(geometry.centers_ang_zyx, _ALIKE_ANG)
-        return cls(geometry, weights, over)
-
-    @property
-    def priors(self) -> Iterator[Prior]:
-        """Those that are tried."""
-        return (Prior(strength, alike) for alike in self.over for strength in _STRENGTHS_ANG)
+    _made: dict[float, Floats] = field(default_factory=dict)
 
     def block(self, prior: Prior) -> InSpace:
         """Return the parameters of all paths."""
         geometry = self.geometry
         growth_ang = prior.strength_ang * self._growth(np.sqrt(geometry.series.exposure_share)[geometry.tilts])
-        return InSpace(geometry.rows, growth_ang, self.over[prior.alike_ang], len(geometry.centers_ang_zyx))
+        return InSpace(geometry.rows, growth_ang, self._over(prior.alike_ang), len(geometry.centers_ang_zyx))
 
     def nodes_ang_zyx(self, prior: Prior, values: Floats) -> Floats:
         """Return the paths that some values of the parameters are: float64[P, nodes, 3] of `model.paths`."""
-        over = self.over[prior.alike_ang]
+        over = self._over(prior.alike_ang)
         each = values if over is None else np.einsum("pb,bka->pka", over, values)
         growth_ang = prior.strength_ang * self._growth(np.linspace(0.0, 1.0, PATH_NODES))
         return np.asarray(np.einsum("nk,pka->pna", growth_ang, each)[..., ::-1])
@@ -104,12 +99,24 @@ class Paths:
         in_use = along(np.sqrt(self.geometry.series.exposure_share)[self.geometry.tilts], PATH_NODES, _MEMORY)
         return np.asarray(along(root_share, PATH_NODES, _MEMORY) - np.average(in_use, axis=0, weights=self.weights))
 
+    def _over(self, alike_ang: float) -> Floats | None:
+        """Return shapes whose independent sums are as much alike as particles are near, float64[P, B], if any are."""
+        if not alike_ang:
+            return None
+        if alike_ang not in self._made:
+            centers = self.geometry.centers_ang_zyx
+            apart_ang = np.linalg.norm(centers[:, None] - centers, axis=-1)
+            variance, modes = np.linalg.eigh(np.exp(-apart_ang / alike_ang))
+            self._made[alike_ang] = modes * np.sqrt(np.maximum(variance, 0.0))
+        return self._made[alike_ang]
 
-def _alike(centers_ang_zyx: Floats, distance_ang: float) -> Floats:
-    """Return shapes whose independent sums are as much alike as particles are near: float64[P, P]."""
-    apart_ang = np.linalg.norm(centers_ang_zyx[:, None] - centers_ang_zyx, axis=-1)
-    variance, modes = np.linalg.eigh(np.exp(-apart_ang / distance_ang))
-    return np.asarray(modes * np.sqrt(np.maximum(variance, 0.0)))
+
+def judges(geometry: SeriesGeometry, seed: int) -> Indices:
+    """Choose who judges: a particle drawn at random and those next to it, by increasing number."""
+    centers = geometry.centers_ang_zyx
+    first = np.random.default_rng(seed).integers(len(centers))
+    near = np.argsort(np.linalg.norm(centers - centers[first], axis=1), kind="stable")
+    return np.sort(near[:_JUDGES])
 
 
 def held_out_scores(

@@ -5,7 +5,7 @@ import pytest
 
 from napari_tomoflow.core.model.paths import path_weights
 from napari_tomoflow.core.polishing.choice import choose
-from napari_tomoflow.core.polishing.paths import Paths, Prior
+from napari_tomoflow.core.polishing.paths import Paths, Prior, judges
 from unit.core.polishing.peaks import geometry, sight
 
 
@@ -19,7 +19,7 @@ def seen(known, paths_ang_zyx):
 
 def drawn(known, prior, seed=5):
     """Paths as a prior expects them, and what they do to the images."""
-    paths = Paths.of(known, np.ones(len(known.tilts)))
+    paths = Paths(known, np.ones(len(known.tilts)))
     block = paths.block(prior)
     values = np.random.default_rng(seed).normal(size=block.shape)
     return paths.nodes_ang_zyx(prior, values), block.offsets(values)
@@ -78,3 +78,12 @@ def test_paths_are_not_looked_for_unasked():
     chosen = choose(sight(offsets), known, 4, 1)
     assert "paths" not in chosen.record
     assert not chosen.paths_ang_zyx.any()
+
+
+def test_neighbours_judge_where_there_are_many():
+    known = geometry(count=600, n_tilts=3)
+    centers, some = known.centers_ang_zyx, judges(known, 1)
+    assert len(some) == len(set(some.tolist())) == 200
+    assert np.array_equal(judges(geometry(count=30), 1), np.arange(30))
+    among = np.ptp(centers[some], axis=0)[1:]
+    assert np.all(among < 0.8 * np.ptp(centers, axis=0)[1:])
