@@ -113,6 +113,22 @@ def test_odd_aberrations_are_taken_out_once(dataset):
     assert unaware.min() < 0.6
 
 
+def test_stacks_are_as_far_stretched_as_the_images_they_are_cut_from(dataset):
+    lens = Optics(magnification=((1.01, 0.004), (-0.002, 0.985)))
+    stretched = dataset.replace(ctfs={"TS": dataset.ctfs["TS"].replace(optics=lens)})
+    subtilts, sampling = extract(stretched, params=SMALL), Sampling(32, PIXEL_ANG, 70.0)
+    assert subtilts.optics == lens
+    of_tilts = lens.stretch @ dataset.alignments["TS"].rotations
+    raw, stacked = (
+        one.images(np.arange(2)) for one in (DatasetImages(stretched, sampling), StackImages(subtilts, sampling))
+    )
+    np.testing.assert_allclose(raw.rotations, [of_tilts, of_tilts], atol=1e-12)
+    for number, seen in enumerate(stacked.visible):
+        np.testing.assert_allclose(
+            stacked.rotations[number, seen], of_tilts[subtilts.tilt[subtilts.particle == number]], atol=1e-9
+        )
+
+
 def test_strong_tilts_count_more(dataset):
     ctf = dataset.ctfs["TS"]
     scale = np.where(np.arange(N_TILTS) % 2, 1.2, 0.6)

@@ -81,7 +81,9 @@ CTF = CtfSeries(
     score=RNG.uniform(size=N),
     hand=-1,
 )
-ABERRANT = Optics(200.0, 1.4, 0.1, Aberrations((1 / 3, -2.0), (0.1, 0.0, -1e-7), (1e5 / 3,)))
+ABERRANT = Optics(
+    200.0, 1.4, 0.1, Aberrations((1 / 3, -2.0), (0.1, 0.0, -1e-7), (1e5 / 3,)), ((1.01, 1 / 300), (-0.002, 0.99))
+)
 PARTICLES = ParticleSet(
     centers_ang_zyx=RNG.normal(0, 500, (5, 3)),
     quaternions_xyzw=RNG.normal(size=(5, 4)),
