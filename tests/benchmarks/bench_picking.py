@@ -51,7 +51,8 @@ class Judged:
         """Count causes, and give F1, above the threshold of so many expected false particles."""
         believed = self.expected_false <= expected
         counts = {str(name): float(np.sum(self.cause[believed] == name)) for name in np.unique(self.cause)}
-        precision, recall = (values[believed][-1] for values in self.curve())
+        true = counts.get("own", 0.0)
+        precision, recall = true / believed.sum(), min(true / self.total, 1.0)
         return counts | {"F1": 2 * precision * recall / (precision + recall)}
 
 

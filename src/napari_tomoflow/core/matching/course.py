@@ -1,5 +1,6 @@
 """The course of a match: search, search for nothing, believe what stands out, refine it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,6 @@ Floats = NDArray[np.float64]
 _NULL_STENCILS = 12
 """Their correlations with the whole tomogram tell the spread to a hundredth."""
 
-_REFINED_PEAKS = 24
-"""Of the null: their gains tell what is expected to a few percent, for a second of one core."""
-
 _DECIDED_SE = 3.0
 """A hand is believed when the two mirror images differ by so many standard errors."""
 
@@ -46,20 +44,13 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     elsewhere = sample.avoiding(around_certain(scene, hits, sd))
     null_hits = elsewhere(null_template, part(report, 1, steps), "Matching what shows nothing")
     null, null_away = measure_null(scene, hits, null_hits, sd, share)
-    gains = gains_of_refining(scene, null_template, null_away)
     threshold = null.threshold(params.false_positives)
     believed = hits[: min(params.at_most, int(np.sum(null.z(hits.scores) >= threshold)))]
     refined = refine(scene.level, scene.template, believed, scene.step_deg, part(report, 2, steps))
-    chosen, removed = _chosen(scene, refined, params.top_hat, threshold * null.sd)
+    kept, removed = _kept(scene, believed, refined, params.top_hat, threshold * null.sd)
     quality = {
         **scene.quality,
-        "null": {
-            "kind": params.null,
-            "peaks": len(null_away),
-            "share": share,
-            "gain_of_refining": float(np.median(gains)),
-            **null.quality,
-        },
+        "null": {"kind": params.null, "peaks": len(null_away), "share": share, **null.quality},
         "warnings": _warnings(tomogram.name, null_away),
         "threshold_z": threshold,
         "removed": removed,
@@ -69,9 +60,10 @@ def find_particles(tomogram: Tomogram, scene: Scene, species: str, params: Match
     if params.hand_test:
         mirrored = scene.search(scene.template.mirrored(), part(report, 3, steps), "Matching the mirror image")
         quality["hand"] = compare_hands(believed, mirrored, null, scene.distance_vox)
-    z = null.z(chosen.scores)
-    expected_false = np.mean([null.expected_above(z / gain) for gain in gains], axis=0)
-    return _particles(tomogram, scene, chosen, z, expected_false, species, quality)
+    # Finer poses raise scores that are chance too, some by a fifth; the null is that of scores before.
+    expected_false = null.expected_above(null.z(believed.scores[kept]))
+    chosen = refined[kept]
+    return _particles(tomogram, scene, chosen, null.z(chosen.scores), expected_false, species, quality)
 
 
 def sd_of_correlation(scene: Scene, template: Template) -> float:
@@ -131,24 +123,6 @@ def measure_null(scene: Scene, hits: Hits, null_hits: Hits, sd: float, share: fl
     return Null.of_peaks(away.scores, sd, share), away
 
 
-def gains_of_refining(scene: Scene, null_template: Template, null_hits: Hits) -> Floats:
-    """Measure by which factors finer poses raise scores that are chance; the null is fitted to those before.
-
-    They range from 1 to 1.2. What is expected above a score is the mean over all of them: at their median alone, of
-    peaks that are chance three times as many exceed it.
-
-    Returns
-    -------
-    float64[G]
-        1 where the null has no peaks.
-    """
-    highest = null_hits[:_REFINED_PEAKS]
-    if not len(highest):
-        return np.ones(1)
-    refined = refine(scene.level, null_template, highest, scene.step_deg, silent)
-    return np.maximum(1.0, refined.scores / highest.scores)
-
-
 def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -> dict[str, Any]:
     """Say which mirror image of the template fits better where the template was found.
 
@@ -181,18 +155,20 @@ def compare_hands(hits: Hits, mirrored: Hits, null: Null, distance_vox: float) -
     }
 
 
-def _chosen(scene: Scene, refined: Refined, top_hat: float, least: float) -> tuple[Refined, dict[str, int]]:
-    """Sort refined hits, leave out what is no particle of its own, and count that by cause."""
+def _kept(
+    scene: Scene, believed: Hits, refined: Refined, top_hat: float, least: float
+) -> tuple[NDArray[np.intp], dict[str, int]]:
+    """Choose refined hits, the best first, without what is no particle of its own; count that by cause."""
     order = np.argsort(-refined.scores, kind="stable")
     order = order[refined.stand_out[order] >= top_hat]
-    apart = refined[spaced(refined.places_zyx, scene.distance_vox, order)]
-    own = own_scores(scene.level, scene.template, apart, least, silent)
-    chosen = apart[np.flatnonzero(own >= least)]
+    apart = spaced(refined.places_zyx, scene.distance_vox, order)
+    before = replace(refined, scores=believed.scores)  # which the threshold is for
+    kept = apart[own_scores(scene.level, scene.template, before[apart], least, silent) >= least]
     removed = {
         "not_standing_out_or_too_near": len(refined) - len(apart),
-        "flanks_of_better_ones": len(apart) - len(chosen),
+        "flanks_of_better_ones": len(apart) - len(kept),
     }
-    return chosen, removed
+    return kept, removed
 
 
 def _particles(

@@ -47,10 +47,10 @@ def match(
     ParticleSet
         Best first. ``score`` is the correlation in standard deviations of that of a template that shows nothing.
         Features: ``species``; ``z``, the same; ``lcc``, the correlation coefficient; ``expected_false``, how many
-        false ones are expected with a score as high; ``stand_out``, the share of the score by which a peak
-        stands out of its surroundings; ``diameter_ang``, that of the template; ``rival_z``, the highest score of a
-        rival there. ``quality`` has the threshold, histograms of both templates' peaks, what was left out and, if
-        asked for, which mirror image fits.
+        false ones are expected to score as high before poses are refined; ``stand_out``, the share of the score by
+        which a peak stands out of its surroundings; ``diameter_ang``, that of the template; ``rival_z``, the highest
+        score of a rival there. ``quality`` has the threshold, histograms of both templates' peaks, what was left out
+        and, if asked for, which mirror image fits.
 
     Raises
     ------
