@@ -18,8 +18,8 @@ PARAMS = {
 
 @cache
 def ensemble():
-    """Two series, little seen of each, whose tilts are off, and which are bent."""
-    scene = SceneParams(count=40, n_series=2, pixel_ang=8.0, n_tilts=9, bend_ang=8.0, shift_sd_ang=6.0)
+    """Two series, little seen of each, whose tilts are off, which are bent and whose particles move by themselves."""
+    scene = SceneParams(count=40, n_series=2, pixel_ang=8.0, n_tilts=9, bend_ang=8.0, shift_sd_ang=6.0, drift_ang=8.0)
     return make_scene(scene).ensemble
 
 
@@ -50,6 +50,7 @@ def assert_same(one, other):
     np.testing.assert_array_equal(ours.map.halves, theirs.map.halves)
     np.testing.assert_array_equal(ours.particles.centers_ang_zyx, theirs.particles.centers_ang_zyx)
     np.testing.assert_array_equal(ours.particles.quaternions_xyzw, theirs.particles.quaternions_xyzw)
+    np.testing.assert_array_equal(ours.particles.known_paths_ang_zyx, theirs.particles.known_paths_ang_zyx)
     points = np.array([[100.0, 300.0, -200.0], [0.0, -500.0, 400.0]])
     for name, alignment in one.alignments.items():
         np.testing.assert_array_equal(alignment.project(points)[0], other.alignments[name].project(points)[0])
@@ -65,5 +66,6 @@ def test_what_was_stopped_after_a_round_goes_on_and_ends_at_the_same_bits(tmp_pa
         said(PARAMS[mode], StopsAfter(tmp_path / "stopped", kept))
     resumed, rest = said(PARAMS[mode], FolderSteps(tmp_path / "stopped"))
     assert_same(straight, resumed)
+    assert straight.averages[SPECIES].particles.known_paths_ang_zyx.any() == (mode == "regularised")
     assert straight.quality["species"] == resumed.quality["species"]
     assert len(rest) < 0.7 * len(everything), "the first round is not done again"
