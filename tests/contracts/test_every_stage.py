@@ -1,7 +1,9 @@
 """A contract for every stage: being listed is being tested."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from contracts.samples import STAGES, inputs_of, params_of
 from napari_tomoflow.core.errors import Cancelled, ParamError
 from napari_tomoflow.core.model import Noun
 from napari_tomoflow.core.report import Gauge, silent
+from napari_tomoflow.core.stage import Stage
 
 # Unit as shown → the suffix its parameters' names end in.
 SUFFIX_OF_UNIT = {
@@ -27,8 +30,21 @@ every_param = pytest.mark.parametrize(
 )
 
 
-def run(stage, **services):
-    return stage(params_of(stage), inputs_of(stage), **{"report": silent} | services)
+class Run(NamedTuple):
+    """One call of a stage: what it was given, what it said of its progress and what it made."""
+
+    stage: Stage
+    inputs: dict[str, Any]
+    reported: list[tuple[float, float, str]]
+    result: Noun
+
+
+@pytest.fixture(scope="module", params=STAGES, ids=lambda stage: stage.name)
+def done(request):
+    """Run a stage once: whatever is asked of a whole run is asked of this one."""
+    stage, inputs, reported = request.param, inputs_of(request.param), []
+    result = stage(params_of(stage), inputs, report=lambda *state: reported.append(state))
+    return Run(stage, inputs, reported, result)
 
 
 @every_stage
@@ -45,14 +61,11 @@ def test_the_summary_is_a_sentence(stage):
     assert stage.summary.endswith(".")
 
 
-@every_stage
-def test_progress_never_goes_back_and_ends_complete(stage):
-    seen = []
-    run(stage, report=lambda *state: seen.append(state))
-    fractions = [done / total for done, total, _ in seen]
+def test_progress_never_goes_back_and_ends_complete(done):
+    fractions = [share / whole for share, whole, _ in done.reported]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert all(doing for _, _, doing in seen)
+    assert all(doing for _, _, doing in done.reported)
 
 
 @every_stage
@@ -60,14 +73,11 @@ def test_a_cancelled_gauge_stops_the_stage(stage):
     gauge = Gauge()
     gauge.cancel()
     with pytest.raises(Cancelled):
-        run(stage, report=gauge)
+        stage(params_of(stage), inputs_of(stage), report=gauge)
 
 
-@every_stage
-def test_inputs_are_left_alone(stage):
-    inputs, untouched = inputs_of(stage), inputs_of(stage)
-    stage(params_of(stage), inputs, report=silent)
-    assert_alike(inputs, untouched)
+def test_inputs_are_left_alone(done):
+    assert_alike(done.inputs, inputs_of(done.stage))
 
 
 def assert_alike(one, other):
@@ -86,10 +96,9 @@ def assert_alike(one, other):
         np.testing.assert_array_equal(one, other)
 
 
-@every_stage
-def test_the_result_is_what_was_declared_and_the_same_every_time(stage):
-    first, second = run(stage), run(stage)
-    assert isinstance(first, stage.result)
+def test_the_result_is_what_was_declared_and_the_same_every_time(done):
+    first, second = done.result, done.stage(params_of(done.stage), inputs_of(done.stage), report=silent)
+    assert isinstance(first, done.stage.result)
     assert dict(first.quality) == dict(second.quality)
     for field in dataclasses.fields(first):
         values = getattr(first, field.name), getattr(second, field.name)
@@ -97,11 +106,8 @@ def test_the_result_is_what_was_declared_and_the_same_every_time(stage):
             np.testing.assert_array_equal(*values)
 
 
-@every_stage
-def test_the_quality_can_be_written_as_json(stage):
-    import json
-
-    text = json.dumps(dict(run(stage).quality), allow_nan=False)
+def test_the_quality_can_be_written_as_json(done):
+    text = json.dumps(dict(done.result.quality), allow_nan=False)
     assert json.loads(text), "a stage reports its quality"
 
 
