@@ -153,6 +153,18 @@ def test_what_would_not_fit_is_refused_before_it_is_begun(bent, monkeypatch):
 
 
 @pytest.mark.slow
+def test_faint_particles_that_move_like_their_neighbours_are_followed_together():
+    faint = replace(FAST, n_series=1, count=240, dose_per_tilt_e_ang2=0.4, bend_ang=0.0, drift_ang=3.0, alike_ang=700.0)
+    scene = make_scene(faint)
+    followed, shared = (polish(scene.ensemble, params=PolishParams(rounds=1, paths=paths)) for paths in (True, False))
+    (found,) = followed.quality["series"]["TS_01"]["rounds"]
+    assert found["parts"]["paths"]["alike_ang"] > 0
+    # The bending of the specimen is smoother than what neighbours alone have in common.
+    with_paths, without = (scene.share_recovered(places_of(one, scene)) for one in (followed, shared))
+    assert with_paths > 0.9 > 0.8 > without
+
+
+@pytest.mark.slow
 def test_errors_of_the_alignment_are_mended_with_the_bending():
     scene = make_scene(replace(FAST, shift_sd_ang=1.5, turn_sd_deg=0.2))
     polished = polish(scene.ensemble)

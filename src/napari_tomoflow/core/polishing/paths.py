@@ -97,7 +97,9 @@ class Paths:
     def _growth(self, root_share: Floats) -> Floats:
         """Return shapes over the exposure at some roots of its share, less their means over the tilts in use."""
         in_use = along(np.sqrt(self.geometry.series.exposure_share)[self.geometry.tilts], PATH_NODES, _MEMORY)
-        return np.asarray(along(root_share, PATH_NODES, _MEMORY) - np.average(in_use, axis=0, weights=self.weights))
+        # Where no tilt tells anything all weigh alike.
+        mean = np.average(in_use, axis=0, weights=self.weights if self.weights.any() else None)
+        return np.asarray(along(root_share, PATH_NODES, _MEMORY) - mean)
 
     def _over(self, alike_ang: float) -> Floats | None:
         """Return shapes whose independent sums are as much alike as particles are near, float64[P, B], if any are."""

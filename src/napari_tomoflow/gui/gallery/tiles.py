@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.model import Tomogram
+from napari_tomoflow.core.model.paths import PATH_COLUMNS
 from napari_tomoflow.core.ops.poses import matrices_from_quaternions
 from napari_tomoflow.gui.picker.picks import CENTERS, QUATERNIONS, TYPE, Rows
 from napari_tomoflow.gui.picker.planes import AXES_ZYX
@@ -79,7 +80,7 @@ def columns(session: Session) -> dict[str, NDArray[np.generic]]:
         "y (Å)": y,
         "z (Å)": z,
         "nearest pick (Å)": distances if len(distances) else alone,
-        **particles.features,
+        **{name: column for name, column in particles.features.items() if name not in PATH_COLUMNS},
         **scores,
     }
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_tomoflow.core.model import MappedBack
+from napari_tomoflow.core.model.paths import PATH_COLUMNS
 from napari_tomoflow.gui.map_back.scene import PlacedScene
 from napari_tomoflow.gui.picker.opening import open_picker
 from napari_tomoflow.gui.picker.picks import CENTERS, IS_THERE
@@ -56,7 +57,8 @@ class PlacedAverages(QWidget):
         self.close_placed()
         self._project = project
         self.scene = PlacedScene(self.viewer, placed, n_faces)
-        numbers = [name for name, column in placed.particles.features.items() if column.dtype.kind in "iuf"]
+        features = placed.particles.features.items()
+        numbers = [name for name, column in features if column.dtype.kind in "iuf" and name not in PATH_COLUMNS]
         with QSignalBlocker(self.by):
             self.by.clear()
             self.by.addItems(list(dict.fromkeys((*_COLUMNS, *numbers))))
