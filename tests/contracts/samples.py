@@ -31,7 +31,7 @@ SMALL = {
     "ctf": {"low_resolution_ang": 100.0, "defocus_max_um": 5.0},
     "reconstruct": {"thickness_ang": 320.0},
     "pick": {"spacing_nm": 8.0},
-    "match": {"angular_step_deg": 30.0, "min_distance_nm": 4.0, "search": "exhaustive"},
+    "match": {"angular_step_deg": 30.0, "min_distance_ang": 40.0, "search": "exhaustive"},
     "initial-model": {"diameter_ang": 120.0, "iterations": 10, "starts": 1, "lots": 2},
     "refine": {"diameter_ang": 120.0, "iterations": 2, "symmetry": "C1", "local_filter": True, "subsets": True},
     "polish": {"diameter_ang": 120.0, "rounds": 1, "folds": 2},

@@ -62,7 +62,7 @@ def test_nothing_is_found_on_gold(found):
 def test_the_table_says_what_it_holds(found):
     picks = found["fast"]
     assert set(picks.features) == {"species", "z", "lcc", "expected_false", "stand_out", "diameter_ang"}
-    assert diameter_ang_of(picks) == pytest.approx(10 * picks.quality["diameter_nm"])
+    assert diameter_ang_of(picks) == pytest.approx(picks.quality["diameter_ang"])
     assert set(picks.features["species"]) == {"ribosome"}
     assert (np.diff(picks.score) <= 0).all()
     assert picks.features["expected_false"].max() <= MatchParams().false_positives
@@ -131,6 +131,6 @@ def test_what_is_missing_or_wrong_is_said(template):
     with pytest.raises(MissingError, match="--template"):
         match(tomogram)
     with pytest.raises(DataError, match="no place is left"):
-        match(tomogram, template, params=PARAMS.replace(diameter_nm=250.0))
+        match(tomogram, template, params=PARAMS.replace(diameter_ang=2500.0))
     with pytest.raises(ParamError, match="hold no detail finer"):
         match(tomogram, template, params=PARAMS.replace(resolution_ang=20.0))

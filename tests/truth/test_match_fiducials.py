@@ -70,9 +70,9 @@ def found_in(reconstructed, species, rivals=(), **params):
 
 def f1(picks, places, tomogram, among=None):
     """Score picks against the particles whose whole lies in the field."""
-    limit_ang = 10 * picks.quality["diameter_nm"] / 3
+    limit_ang = picks.quality["diameter_ang"] / 3
     half = np.array(tomogram.volume.shape) * tomogram.voxel_ang / 2
-    whole = np.all(np.abs(places[:, 1:]) < half[1:] - 5 * picks.quality["diameter_nm"], axis=1)
+    whole = np.all(np.abs(places[:, 1:]) < half[1:] - picks.quality["diameter_ang"] / 2, axis=1)
     away = np.linalg.norm(picks.centers_ang_zyx[:, None] - places, axis=2)
     precision, recall = (away.min(axis=1) < limit_ang).mean(), (away[:, whole].min(axis=0) < limit_ang).mean()
     return 2 * precision * recall / (precision + recall), away

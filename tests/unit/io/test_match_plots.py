@@ -15,7 +15,7 @@ def matched():
     quality = {
         "threshold_z": 6.2,
         "expected_false_positives": 1.0,
-        "diameter_nm": 20.0,
+        "diameter_ang": 200.0,
         "scores": {
             "z_edges": edges.tolist(),
             "template": np.histogram(noise, edges)[0].tolist(),

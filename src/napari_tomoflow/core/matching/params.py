@@ -28,8 +28,8 @@ class MatchParams(Params):
     symmetry: str | None = param(
         None, help="Point group of the template about z (C7, D7, T, O, I); left empty, the template's own."
     )
-    diameter_nm: float | None = param(
-        None, unit="nm", low=1, high=1000, help="Diameter of the particle; left empty, it is measured."
+    diameter_ang: float | None = param(
+        None, unit="Å", low=10, high=10_000, help="Diameter of the particle; left empty, it is measured."
     )
     search: SearchKind = param(
         "fast",
@@ -45,8 +45,8 @@ class MatchParams(Params):
     false_positives: float = param(
         1.0, low=0.001, high=1e5, help="How many wrong particles may be expected per tomogram: sets the threshold."
     )
-    min_distance_nm: float | None = param(
-        None, unit="nm", low=0.1, high=1000, help="Least distance of two particles; left empty, 0.6 diameters."
+    min_distance_ang: float | None = param(
+        None, unit="Å", low=1, high=10_000, help="Least distance of two particles; left empty, 0.6 diameters."
     )
     at_most: int = param(10_000, low=1, high=1_000_000, help="Most particles that are kept, the best ones.")
     null: NullKind = param(
@@ -65,15 +65,15 @@ class MatchParams(Params):
     )
     whiten: bool = param(True, expert=True, help="Bring the tomogram's noise to one strength at all frequencies.")
     use_ctf: bool = param(True, expert=True, help="Give the template the contrast transfer of every tilt.")
-    thickness_nm: float | None = param(
-        None, unit="nm", low=1, high=1e5, help="Depth of the slab that is searched; left empty, all of the tomogram."
+    thickness_ang: float | None = param(
+        None, unit="Å", low=10, high=1e6, help="Depth of the slab that is searched; left empty, all of the tomogram."
     )
     gold_sd: float = param(
         15.0,
         low=5,
         high=1000,
         expert=True,
-        help="What stands out by so many standard deviations, smoothed over 2 nm, is gold and left out.",
+        help="What stands out by so many standard deviations, smoothed over 20 Å, is gold and left out.",
     )
     top_hat: float = param(
         0.0,

@@ -46,7 +46,7 @@ class Rival:
         cls, tomogram: Tomogram, density: DensityMap, sampling: Transfer, params: MatchParams, report: Report
     ) -> "Rival":
         """Search for it as for the template, with a size and symmetry of its own."""
-        own = params.replace(symmetry=None, diameter_nm=None, min_distance_nm=None)
+        own = params.replace(symmetry=None, diameter_ang=None, min_distance_ang=None)
         scene = Scene.of(tomogram, density, sampling, own)
         hits = scene.search(scene.template, report, f"Matching {density.name}")
         sd = sd_of_correlation(scene, phases_randomised(scene.template, params.seed))

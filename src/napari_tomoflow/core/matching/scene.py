@@ -74,7 +74,7 @@ class Scene:
     def of(cls, tomogram: Tomogram, density: DensityMap, sampling: Transfer, params: MatchParams) -> Self:
         """Choose what the parameters leave open, filter the tomogram, and find what is to be left out."""
         voxel_ang = tomogram.voxel_ang
-        template = prepare_template(density, voxel_ang, _ang(params.diameter_nm), params.symmetry)
+        template = prepare_template(density, voxel_ang, params.diameter_ang, params.symmetry)
         diameter_ang = template.diameter_ang
         resolution_ang = _resolution_ang(params, voxel_ang)
         step_deg = params.angular_step_deg or crowther_step_deg(resolution_ang, diameter_ang)
@@ -82,7 +82,7 @@ class Scene:
         allowed, counts = _allowed(tomogram.name, volume, voxel_ang, diameter_ang, params)
         volume = clipped(volume)
         level = Level.of(volume, voxel_ang, diameter_ang, resolution_ang, params.whiten, sampling)
-        distance_vox = (_ang(params.min_distance_nm) or USUAL_DISTANCE * diameter_ang) / voxel_ang
+        distance_vox = (params.min_distance_ang or USUAL_DISTANCE * diameter_ang) / voxel_ang
         rotations = rotation_grid(step_deg, template.symmetry)
         whole = ExhaustiveSearch(level, rotations, allowed, distance_vox, max(_LEAST_PEAKS, params.at_most))
         search: Search = whole
@@ -96,7 +96,7 @@ class Scene:
             search = FastSearch(whole, coarse, step_deg, coarse_deg, template.symmetry)
         quality = {
             "search": params.search,
-            "diameter_nm": diameter_ang / 10,
+            "diameter_ang": diameter_ang,
             "symmetry": template.symmetry,
             "resolution_ang": resolution_ang,
             "angular_step_deg": step_deg,
@@ -109,10 +109,6 @@ class Scene:
 def crowther_step_deg(resolution_ang: float, diameter_ang: float) -> float:
     """Return the turn up to which details of this size are alike all over a particle, within 2° and 30°."""
     return float(np.clip(np.rad2deg(resolution_ang / diameter_ang), *_STEP_LIMITS_DEG))
-
-
-def _ang(nm: float | None) -> float | None:
-    return None if nm is None else 10.0 * nm
 
 
 def _resolution_ang(params: MatchParams, voxel_ang: float) -> float:
@@ -133,13 +129,14 @@ def _allowed(
 ) -> tuple[Marks, dict[str, Any]]:
     """Mark where particles may lie, and count what is left out."""
     gold = gold_in(volume_zyx, voxel_ang, params.gold_sd)
-    thickness_ang = _ang(params.thickness_nm)
     nz, ny, nx = volume_zyx.shape
-    slab = inside_slab((nz, ny, nx), diameter_ang / 2 / voxel_ang, thickness_ang and thickness_ang / voxel_ang)
+    slab = inside_slab(
+        (nz, ny, nx), diameter_ang / 2 / voxel_ang, params.thickness_ang and params.thickness_ang / voxel_ang
+    )
     allowed = slab & ~widened(gold, _GOLD_MARGIN * diameter_ang / voxel_ang)
     if not allowed.any():
         raise DataError(
-            f"{name}: no place is left for a particle of {diameter_ang / 10:.3g} nm in {nz} × {ny} × {nx} voxels "
-            f"of {voxel_ang:.4g} Å; give a larger tomogram, or a smaller diameter_nm."
+            f"{name}: no place is left for a particle of {diameter_ang:.3g} Å in {nz} × {ny} × {nx} voxels "
+            f"of {voxel_ang:.4g} Å; give a larger tomogram, or a smaller diameter_ang."
         )
     return allowed, {"gold_share": float(gold.mean()), "searched_share": float(allowed.mean())}

@@ -63,7 +63,7 @@ def _draw_slab(panel: Axes, particles: ParticleSet, tomogram: Tomogram, height_n
     low, high = np.percentile(slab, (1, 99))
     left, right, bottom, top = ((at - 0.5) * voxel_nm for n in (nx, ny) for at in (-(n // 2), n - n // 2))
     panel.imshow(slab, cmap="gray", vmin=low, vmax=high, origin="lower", extent=(left, right, bottom, top))
-    radius_nm = float(particles.quality["diameter_nm"]) / 2
+    radius_nm = float(particles.quality["diameter_ang"]) / 20
     z, y, x = (particles.centers_ang_zyx / 10).T
     near = np.abs(z - height_nm) < radius_nm
     size = np.full(int(near.sum()), (500 * radius_nm / (nx * voxel_nm)) ** 2)
