@@ -15,7 +15,8 @@ Zivanov et al., IUCrJ 7 (2020) 253, doi:10.1107/S2052252520000081. Slopes of sli
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ _EXPECTED = 0.01
 """How large a stretch may well be: fits that see little shall not run away."""
 
 
+_LEAST_COMMON = 0.05
+"""Share of its power that the halves of the average have in common in rings that are listened to."""
+
+
 @dataclass(frozen=True, eq=False)
 class FoundStretch:
     """A stretch that all images have in common, and the amplitude of the map in them.
@@ -62,8 +67,12 @@ class FoundStretch:
         stretch: Floats = np.zeros(2)
         amplitude = _amplitude(sums, stretch)
         for _ in range(_TURNS if stretched else 0):
-            square = sums.squares[1:, 1:] @ amplitude**2 + np.eye(2) / (2 * _EXPECTED**2)
-            wanted = sums.products[1:] @ amplitude - sums.squares[1:, 0] @ amplitude**2
+            agreement, power = sums.measured(stretch, sums.common)
+            telling = power > _LEAST_COMMON * sums.measured(stretch)[1]
+            true = np.divide(agreement, power, out=np.zeros(len(power)), where=telling)
+            weight = np.where(telling, amplitude, 0.0)
+            square = sums.common[1:, 1:] @ (weight * true) + np.eye(2) / (2 * _EXPECTED**2)
+            wanted = sums.products[1:] @ weight - sums.common[1:, 0] @ (weight * true)
             stretch = np.asarray(np.linalg.solve(square, wanted))
             amplitude = _amplitude(sums, stretch)
         return cls(stretch, amplitude)
@@ -111,7 +120,7 @@ def fit_magnification(folds: Sequence[StretchSums], known: Magnification) -> tup
 
 
 def _pooled(folds: Sequence[StretchSums]) -> StretchSums:
-    return StretchSums(np.sum([one.products for one in folds], axis=0), np.sum([one.squares for one in folds], axis=0))
+    return reduce(add, folds)
 
 
 def _added(known: Magnification, stretch: Floats) -> Magnification:

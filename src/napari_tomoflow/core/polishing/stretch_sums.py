@@ -6,8 +6,11 @@ exposure, tilt and noise leave of an image X, and γ the phase of its CTF::
 
     agreement(p) = Σ w Re X (S + Σ p_j G_j)* sin γ          power(p) = Σ w² |S + Σ p_j G_j|² sin² γ
 
-are linear and quadratic in p. E are the two ways to stretch along one direction as much as to shrink across it: what
-makes images larger is the pixel of the map, and what turns them the tilt axis.
+are linear and quadratic in p. The noise of the average adds to the power, so that a fit to these falls short; the power
+that two averages have in common, S and G of the one with S* and G* of the other, knows of none.
+
+E are the two ways to stretch along one direction as much as to shrink across it: what makes images larger is the pixel
+of the map, and what turns them the tilt axis.
 
 Legend: R rings, K frequencies, P particles.
 """
@@ -42,27 +45,30 @@ class StretchSums:
         Of images with S, G₁ and G₂.
     squares : float64[3, 3, R]
         Of S, G₁ and G₂ with each other.
+    common : float64[3, 3, R]
+        Of S, G₁ and G₂ with those of the other half's average.
     """
 
     products: Floats
     squares: Floats
+    common: Floats
 
     @classmethod
     def joined(cls, parts: "Sequence[StretchSums]") -> "StretchSums":
         """Put the rings of different series side by side."""
-        products, squares = (
-            np.concatenate([getattr(one, name) for one in parts], axis=-1) for name in ("products", "squares")
-        )
-        return cls(products, squares)
+        columns = zip(*((one.products, one.squares, one.common) for one in parts), strict=True)
+        products, squares, common = (np.concatenate(column, axis=-1) for column in columns)
+        return cls(products, squares, common)
 
     def __add__(self, other: "StretchSums") -> "StretchSums":
         """Pool particles."""
-        return StretchSums(self.products + other.products, self.squares + other.squares)
+        return StretchSums(self.products + other.products, self.squares + other.squares, self.common + other.common)
 
-    def measured(self, stretch: Floats) -> tuple[Floats, Floats]:
-        """Return agreement and power of every ring, float64[R] each, for p of shape (2,)."""
+    def measured(self, stretch: Floats, squares: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return agreement and power of every ring for p of shape (2,), with these squares or others: float64[R]."""
         shares = np.array([1.0, *stretch])
-        return shares @ self.products, np.einsum("i,ijr,j->r", shares, self.squares, shares)
+        power = np.einsum("i,ijr,j->r", shares, self.squares if squares is None else squares, shares)
+        return shares @ self.products, power
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,20 +97,23 @@ class SumStretches:
         """Work on some particles of one half."""
         source, rings = self.comparison.source, self.comparison.rings
         half, name = int(source.particles.half[chosen[0]]), str(source.particles.tomogram[chosen[0]])
-        model, slopes = self.comparison.models[2 - half], self.slopes[2 - half]
+        models = list(zip(self.comparison.models, self.slopes, strict=True))
         upright = np.linalg.inv(source.of_series(name).optics.stretch)
         ring = _ring_of(rings)
-        products, squares = np.zeros((3, _RINGS)), np.zeros((3, 3, _RINGS))
+        products, squares, common = np.zeros((3, _RINGS)), *np.zeros((2, 3, 3, _RINGS))
         for view in self.comparison.views(chosen):
             seen = view.sine * view.visible[:, None]
             images, power = view.images * seen, view.power * seen**2
-            shown = [model(rings, view.turns), *slopes(rings, view.turns, upright @ view.turns)]
-            for i, one in enumerate(shown):
+            other, own = (
+                [model(rings, view.turns), *slopes(rings, view.turns, upright @ view.turns)]
+                for model, slopes in (models[2 - half], models[half - 1])
+            )
+            for i, one in enumerate(other):
                 products[i] += _summed(ring, images * one.conj())
-                for j in range(i + 1):
-                    squares[i, j] += _summed(ring, power * one * shown[j].conj())
-        squares[1, 2], squares[0, 1:] = squares[2, 1], squares[1:, 0]
-        return StretchSums(products, squares)
+                for j in range(3):
+                    squares[i, j] += _summed(ring, power * one * other[j].conj())
+                    common[i, j] += _summed(ring, power * one * own[j].conj())
+        return StretchSums(products, squares, (common + common.swapaxes(0, 1)) / 2)
 
 
 class Slopes:

@@ -37,7 +37,8 @@ class PolishParams(Params):
     )
     ctf: bool = param(
         False,
-        help="First refine against the average what the microscope did: defocus, unknown hands, aberrations, strength.",
+        help="First refine against the average what the microscope did: defocus, unknown hands, strength, aberrations, "
+        "stretch of images.",
     )
     poses: bool = param(True, help="Regularised: turn particles, too, at the geometry found.")
     paths: bool = param(
@@ -75,7 +76,7 @@ def polish(
         and their averages. ``quality["series"]`` tells for every series which parts of the geometry were accepted, by
         how much particles left out gained, and how far tilts moved; ``quality["species"]`` the resolution before and
         after. Where asked for, ``quality["ctf"]`` tells what each turn found of the CTF and strength of every series,
-        and ``quality["optics"]`` of the aberrations of every microscope.
+        and ``quality["optics"]`` of the stretch and the aberrations of every microscope.
 
     Raises
     ------
@@ -89,9 +90,9 @@ def polish(
     of each particle are tried in turn, and a part is used only if particles that it was not fitted to agree better by
     it. Both halves share the geometry. Last each particle may move along a smooth path of its own, as do its
     neighbours or not, if that tells better than its place alone where tilts left out show it; paths are columns of the
-    particles, and every stage that cuts out images follows them. See `core.polishing.defocus`, `defocus_scales` and
-    `aberrations` for the CTF, which is judged by particles left out, too; the species of most particles tells it. Not
-    done: magnification.
+    particles, and every stage that cuts out images follows them. See `core.polishing.defocus`, `defocus_scales`,
+    `magnification` and `aberrations` for the CTF and the lens, which are judged by particles left out, too; the species
+    of most particles tells them. Not done: a pixel that is off as a whole, which only a known map could tell.
 
     References
     ----------
@@ -99,7 +100,8 @@ def polish(
        deformation together.
     .. [2] Zivanov et al., eLife 11 (2022) e83724, doi:10.7554/eLife.83724. Maps of correlations made once.
     .. [3] Chen et al., Nat. Methods 16 (2019) 1161, doi:10.1038/s41592-019-0591-8. Images refined by themselves.
-    .. [4] Zivanov et al., IUCrJ 7 (2020) 253, doi:10.1107/S2052252520000081. Aberrations by sums over all images.
+    .. [4] Zivanov et al., IUCrJ 7 (2020) 253, doi:10.1107/S2052252520000081. Aberrations and magnification by sums over
+       all images.
     """
     data, species = _prepared(ensemble, params)
     if not params.ctf:
@@ -216,7 +218,7 @@ def _species(mine: Dataset, known: DensityMap, diameter_ang: float, seed: int) -
 
 POLISH = Stage.of(
     polish,
-    version=3,
+    version=4,
     cites=(
         "10.1038/s41592-020-01054-7",
         "10.7554/eLife.83724",

@@ -10,12 +10,18 @@ from napari_tomoflow.core.polishing.stretch_sums import STRETCHES, StretchSums
 RINGS = 20
 
 
-def fold(stretch, seed, told=0.5, images=4000):
-    """Sums over images of invented slices S and slopes G, taken with a stretch and compared as if there were none."""
+def fold(stretch, seed, told=0.5, images=4000, noise=0.5):
+    """Sums over images of invented slices S and slopes G, taken with a stretch and compared as if there were none.
+
+    Either half's average is as noisy as `noise` says, slices and slopes alike.
+    """
     rng = np.random.default_rng(seed)
-    shown = told * rng.normal(size=(3, RINGS, images)) * np.array([1.0, 20.0, 20.0])[:, None, None]
-    seen = 0.8 * np.tensordot([1.0, *stretch], shown, 1) + np.sqrt(0.5) * rng.normal(size=(RINGS, images))
-    return StretchSums(np.einsum("irk,rk->ir", shown, seen), np.einsum("irk,jrk->ijr", shown, shown))
+    scale = told * np.array([1.0, 20.0, 20.0])[:, None, None]
+    true, *off = scale * rng.normal(size=(3, 3, RINGS, images))
+    other, own = (true + noise * one for one in off)
+    seen = 0.8 * np.tensordot([1.0, *stretch], true, 1) + np.sqrt(0.5) * rng.normal(size=(RINGS, images))
+    squares, common = (np.einsum("irk,jrk->ijr", other, one) for one in (other, own))
+    return StretchSums(np.einsum("irk,rk->ir", other, seen), squares, (common + common.swapaxes(0, 1)) / 2)
 
 
 def folds(stretch, told=0.5):
