@@ -43,26 +43,31 @@ def turn_transform(out_rft, source_rft, filter_rft, source_from_box):
                 if weight == 0 or max(abs(kx), abs(ky), abs(kz)) >= m // 2:
                     out_rft[row_z, row_y, x] = np.complex64(0.0)
                 elif kx < 0:
-                    out_rft[row_z, row_y, x] = weight * _sample(source_rft, -kx, -ky, -kz).conjugate()
+                    real, imag = _sample(source_rft, -kx, -ky, -kz)
+                    out_rft[row_z, row_y, x] = complex(weight * real, -weight * imag)
                 else:
-                    out_rft[row_z, row_y, x] = weight * _sample(source_rft, kx, ky, kz)
+                    real, imag = _sample(source_rft, kx, ky, kz)
+                    out_rft[row_z, row_y, x] = complex(weight * real, weight * imag)
 
 
 @inner
 def _sample(source_rft, kx, ky, kz):
-    """Interpolate between the eight coefficients around a frequency with kx ≥ 0, counted in cells."""
+    """Interpolate between the eight coefficients around a frequency with kx ≥ 0, counted in cells: real, imaginary."""
     m = source_rft.shape[0]
     x, y, z = int(kx), math.floor(ky), math.floor(kz)
     a, b, c = np.float32(kx - x), np.float32(ky - y), np.float32(kz - z)
     one = np.float32(1.0)
-    # The remainder of a division costs as much as all the rest.
+    # The remainder of a division costs as much as all the rest, and a real times a complex number is two complex ones.
     y0, z0 = y if y >= 0 else y + m, z if z >= 0 else z + m
     y1, z1 = 0 if y == -1 else y0 + 1, 0 if z == -1 else z0 + 1
-    near = (one - c) * ((one - b) * source_rft[z0, y0, x] + b * source_rft[z0, y1, x])
-    near += c * ((one - b) * source_rft[z1, y0, x] + b * source_rft[z1, y1, x])
-    far = (one - c) * ((one - b) * source_rft[z0, y0, x + 1] + b * source_rft[z0, y1, x + 1])
-    far += c * ((one - b) * source_rft[z1, y0, x + 1] + b * source_rft[z1, y1, x + 1])
-    return (one - a) * near + a * far
+    real, imag = np.float32(0.0), np.float32(0.0)
+    for row_z, row_y, weight in (
+        (z0, y0, (one - c) * (one - b)), (z0, y1, (one - c) * b), (z1, y0, c * (one - b)), (z1, y1, c * b)
+    ):  # fmt: skip
+        near, far = source_rft[row_z, row_y, x], source_rft[row_z, row_y, x + 1]
+        real += weight * ((one - a) * near.real + a * far.real)
+        imag += weight * ((one - a) * near.imag + a * far.imag)
+    return real, imag
 
 
 @inner
