@@ -7,7 +7,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import agreement_radius, fsc_curve, settled_fsc
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
 from napari_tomoflow.core.averaging.reconstruct import reconstruct_at_poses
 from napari_tomoflow.core.averaging.refinement import refine_poses
@@ -100,7 +100,8 @@ def test_a_course_that_ends_on_a_coarser_grid_filters_its_average_by_masked_halv
     volume, images, recipe = small_case(count=20, snr=0.5)
     refined = refine_poses(Sources(images), volume, replace(recipe, iterations=1))
     assert refined.history[-1]["box_px"] < recipe.box_px
-    agreed = np.clip(refined.curve.corrected, 0.0, 1.0)
+    raw = reconstruct_at_poses(images.at(refined.particles), weights=refined.weights)
+    agreed = settled_fsc(refined.curve.corrected, raw.weight, recipe.coarsest)
     again = reconstruct_at_poses(images.at(refined.particles), weights=refined.weights, fsc=agreed)
     np.testing.assert_allclose(refined.average.volume, again.volume, atol=1e-4 * np.std(again.volume))
 

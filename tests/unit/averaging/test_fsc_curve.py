@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from napari_tomoflow.core.averaging.fsc_curve import fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import fsc_curve, settled_fsc
 from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.ops.fourier import half_frequencies
 from napari_tomoflow.core.ops.masks import mask_of_map, soft_cylinder, soft_sphere
@@ -86,3 +86,42 @@ def test_the_mask_of_a_barrel_holds_all_its_rings():
     assert np.all(mask[rings > 0.8] == 1)
     apart = np.roll(disc, 14, axis=0) + 0.9 * np.roll(disc, -14, axis=0)
     assert mask_of_map(apart, 5.0)[: N // 2 - 10].max() == 0
+
+
+def seen_by_chance(rng, shells=33, span=1.6):
+    """FSC of halves whose signal fades by a factor of 2 a shell, as 0.1 of the coefficients of each shell tell it."""
+    shell = np.arange(shells)
+    weight = np.sin(0.29 * shell) ** 2
+    ratio = 300.0 * weight * 0.5**shell
+    true = ratio / (1.0 + ratio)
+    chance = rng.normal(size=shells) / np.sqrt(0.1 * 2 * np.pi * np.maximum(shell, 1) ** 2)
+    return true, weight, true + (1.0 - true**2) * chance
+
+
+def test_a_shell_that_chance_took_below_zero_is_as_good_as_those_around_it():
+    rng = np.random.default_rng(4)
+    off, off_before = [], []
+    for _ in range(200):
+        true, weight, seen = seen_by_chance(rng)
+        settled = settled_fsc(seen, weight, 1.6)
+        faint = (seen < 0.143) & (true > 0.01)
+        off.append(np.mean((settled - true)[faint] ** 2))
+        off_before.append(np.mean((np.clip(seen, 0.0, 1.0) - true)[faint] ** 2))
+    assert np.sqrt(np.mean(off)) < 0.8 * np.sqrt(np.mean(off_before))
+
+
+def test_shells_in_which_halves_agree_are_believed_and_zeros_of_the_ctf_stay_empty():
+    _, weight, seen = seen_by_chance(np.random.default_rng(5))
+    agree = seen >= 0.143
+    settled = settled_fsc(seen, np.where(np.arange(33) == 12, 0.0, weight), 1.6)
+    np.testing.assert_array_equal(settled[agree], seen[agree])
+    assert settled[12] == 0.0
+    assert np.all((settled >= 0.0) & (settled < 1.0))
+
+
+def test_noise_passes_for_less_signal_than_by_the_curve_itself():
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(100, 33)) / np.sqrt(0.1 * 2 * np.pi * np.arange(1, 34) ** 2)
+    settled = np.array([settled_fsc(one, np.ones(33), 1.6) for one in noise])
+    # In shells below the tenth chance alone passes 0.143 now and then.
+    assert settled[:, 10:].mean() < 0.7 * np.clip(noise, 0.0, 1.0)[:, 10:].mean()

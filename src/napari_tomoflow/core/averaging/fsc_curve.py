@@ -36,6 +36,12 @@ _SURE_SD = 4.0
 _DIP_SHELLS = 2
 """Longest dip of an FSC that is overlooked."""
 
+_AGREES = 0.143
+"""FSC of halves from which on a shell is believed by itself."""
+
+_SPANS = 2.0
+"""Spans to either side that shells are averaged over."""
+
 
 @dataclass(frozen=True, eq=False)
 class FscCurve:
@@ -121,7 +127,42 @@ def fsc_curve(
     return FscCurve(frequency / voxel_ang, unmasked, masked, randomised, corrected, seen * sums.count / 2)
 
 
-def agreement_radius(fsc: Floats, threshold: float = 0.143) -> float:
+def settled_fsc(fsc: Floats, weight: Floats, span: float) -> Floats:
+    """Tell how much of each shell is signal, beyond where halves agree, too.
+
+    Parameters
+    ----------
+    fsc : float64[S]
+        Of the halves.
+    weight : float64[S]
+        That the coefficients of each shell were divided by, on average.
+    span : float
+        Box over particle: shells no further apart than this show the same signal.
+
+    Returns
+    -------
+    float64[S]
+        From 0 to 1: FSC of halves without the chance of a single shell.
+
+    Notes
+    -----
+    Signal does not end where halves cease to show it: an FSC of 0.143 between halves is one of 0.5 with the truth, and
+    the next shell may fall on either side of 0 by chance. A filter that goes by it cuts what is as good as the shell
+    before, and every mask then fills the gap with what leaks out of that. With τ² the power of the signal the ratio of
+    signal to noise is ``FSC / (1 − FSC) = weight · τ²``. The weight is known and brings the zeros of the CTF; τ² cannot
+    change within a span. So where halves agree by less than 0.143 τ² is averaged over shells, near ones more than far
+    ones, each as sure as it is by its number of coefficients.
+    """
+    shell, agreed = np.arange(len(fsc)), np.clip(fsc, -0.9, 0.999)
+    near = np.clip(1.0 - np.abs(shell[:, None] - shell) / (_SPANS * span), 0.0, None)
+    # Of τ², times the weight: the variance of the ratio is about 1 / (n (1 − FSC)²) for n coefficients.
+    sure = shell**2 * weight * (1.0 - agreed) ** 2
+    over, under = near @ (sure * agreed / (1.0 - agreed)), near @ (sure * weight)
+    ratio = weight * np.divide(np.maximum(over, 0.0), under, out=np.zeros(len(fsc)), where=under > 0)
+    return np.asarray(np.where(fsc < _AGREES, ratio / (1.0 + ratio), np.clip(fsc, 0.0, 1.0)))
+
+
+def agreement_radius(fsc: Floats, threshold: float = _AGREES) -> float:
     """Return how far halves agree, in shells, overlooking dips of a shell or two.
 
     Where all particles have the same defocus the FSC dips at the zeros of the CTF; detail beyond is as good as that

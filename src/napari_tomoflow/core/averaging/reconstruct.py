@@ -92,12 +92,15 @@ class Reconstruction:
         Of the halves, unmasked, for each step of frequency.
     coverage : float64[n / 2 + 1]
         Share of the cells of each shell that were measured.
+    weight : float64[n / 2 + 1]
+        Mean Σ P of the cells of each shell of a half.
     """
 
     volume: Reals
     halves: tuple[Reals, Reals]
     fsc: Floats
     coverage: Floats
+    weight: Floats
 
 
 def reconstruct_at_poses(
@@ -214,7 +217,7 @@ def solve(cubes: Sequence[Reals], grid: CubeGrid, operators: Floats, fsc: Floats
     mean = (means[0] + means[1]) / 2
     volume = shells.divided(both, np.maximum(mean / ssnr, _WEIGHT_FLOOR * mean)) / blur
     coverage = shells.mean((both[..., 2] > _WEIGHT_FLOOR * 2 * mean[shells.number]).astype(np.float32))
-    return Reconstruction(volume, (halves[0], halves[1]), own_fsc, coverage)
+    return Reconstruction(volume, (halves[0], halves[1]), own_fsc, coverage, mean)
 
 
 class _Shells:

@@ -18,15 +18,10 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.aligning import AlignBatch, Aligned, AlignImages, PosePlan, halves_apart
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve, settled_fsc
 from napari_tomoflow.core.averaging.images import ImageSource, Indices, batches
 from napari_tomoflow.core.averaging.recipe import Recipe, ball
-from napari_tomoflow.core.averaging.reconstruct import (
-    Reconstruction,
-    solve,
-    sum_halves,
-    whole_sum,
-)
+from napari_tomoflow.core.averaging.reconstruct import Reconstruction, solve, sum_halves, whole_sum
 from napari_tomoflow.core.averaging.reference_maps import globally_filtered, locally_filtered, tight_mask
 from napari_tomoflow.core.averaging.resizing import band_pass, resized, shell_filtered
 from napari_tomoflow.core.averaging.search import Reference
@@ -256,23 +251,23 @@ class _Course:
         average = solve(cubes, grid, symmetry_operators(recipe.symmetry))
         mask = self._mask(average.halves, state.radius)
         curve = fsc_curve(*average.halves, recipe.width_ang / box_px, mask, recipe.seed)
+        agreed = settled_fsc(curve.corrected, average.weight, recipe.coarsest)
         radius = max(self._start_radius, agreement_radius(curve.corrected))
         if recipe.local_filter:
             filtered = locally_filtered(average.halves, radius)
         else:
-            filtered = globally_filtered(average.halves, curve.corrected, radius)
+            filtered = globally_filtered(average.halves, agreed, radius + recipe.coarsest)
         beyond = band_pass(recipe.coarsest, box_px / 2)
         maps = np.stack([shell_filtered(half, beyond) for half in filtered]) * mask
         history = (*state.history, self._record(state, particles, box_px, radius, curve))
         after = State(particles, without_worst(particles, recipe.left_out), maps, radius, history)
-        return _Sums(cubes, grid, curve, mask, state.weights), after
+        return _Sums(cubes, grid, curve, agreed, mask, state.weights), after
 
     def ended(self, sums: "_Sums", state: State) -> Refined:
         """Make the average of the last iteration, filtered by how far its masked halves agree."""
         if sums.grid.box_px != self.recipe.box_px:
             sums = self._at_full_size(sums, state)
-        agreed = np.clip(sums.curve.corrected, 0.0, 1.0)
-        average = solve(sums.cubes, sums.grid, symmetry_operators(self.recipe.symmetry), agreed)
+        average = solve(sums.cubes, sums.grid, symmetry_operators(self.recipe.symmetry), sums.agreed)
         return Refined(
             particles=state.particles,
             average=average,
@@ -292,7 +287,8 @@ class _Course:
         raw = solve(cubes, grid, symmetry_operators(recipe.symmetry))
         mask = self._mask(raw.halves, state.radius)
         curve = fsc_curve(*raw.halves, recipe.pixel_ang, mask, recipe.seed)
-        return _Sums(cubes, grid, curve, mask, sums.weights)
+        agreed = settled_fsc(curve.corrected, raw.weight, recipe.coarsest)
+        return _Sums(cubes, grid, curve, agreed, mask, sums.weights)
 
     def _mask(self, halves: tuple[Reals, Reals], radius: float) -> Reals:
         """Return the mask on the grid of halves whose detail up to a radius was known before."""
@@ -314,9 +310,9 @@ class _Course:
         """Plan the search of an iteration."""
         recipe = self.recipe
         pixel_ang = recipe.width_ang / box_px
-        plan = PosePlan.of(
-            box_px, pixel_ang, recipe.diameter_ang, recipe.width_ang / radius, recipe.reach_ang, recipe.symmetry
-        )
+        # The next shells, of which halves tell too little by themselves, still say something of poses.
+        finest_ang = recipe.width_ang / (radius + recipe.coarsest)
+        plan = PosePlan.of(box_px, pixel_ang, recipe.diameter_ang, finest_ang, recipe.reach_ang, recipe.symmetry)
         if recipe.everywhere(number):
             return replace(plan, keeps_known=True)
         # Where nobody searches everywhere particles are still off as far as they were picked.
@@ -354,11 +350,12 @@ class _Course:
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """What an average is made from: the sums of both halves, whole, and how the halves agreed."""
+    """What an average is made from: the sums of both halves, whole, how the halves agreed, and what that comes to."""
 
     cubes: list[Reals]
     grid: CubeGrid
     curve: FscCurve
+    agreed: Floats
     mask: Reals
     weights: Floats
 

@@ -265,4 +265,4 @@ def _first(report: Report) -> Report:
     return share
 
 
-INITIAL_MODEL = Stage.of(initial_model, version=4, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))
+INITIAL_MODEL = Stage.of(initial_model, version=5, cites=("10.1038/s41592-019-0591-8", "10.1042/BCJ20210708"))

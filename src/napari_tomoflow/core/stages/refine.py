@@ -126,8 +126,10 @@ def refine(
     See `core.averaging.refinement` for the course and `core.averaging.search` for the search. Images are cut out of
     the raw series whenever they are needed, in boxes no finer than an iteration can use. A tight mask is drawn anew in
     every iteration: the largest body, extended by half the resolution known so far and at least 3 voxels, with a soft
-    edge of 2 resolutions and at least 6 voxels, within a ball of the particle's diameter. ``quality["subsets"]`` has
-    the resolution of parts of the particles, for a Rosenthal–Henderson plot. Not done: helical symmetry.
+    edge of 2 resolutions and at least 6 voxels, within a ball of the particle's diameter. The map is filtered by how
+    far the halves agree, and where that is less than 0.143 by the signal that the shells around it show: detail does
+    not end where halves of so many particles cease to show it. ``quality["subsets"]`` has the resolution of parts of
+    the particles, for a Rosenthal–Henderson plot. Not done: helical symmetry.
 
     References
     ----------
@@ -212,4 +214,4 @@ def _soft(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(mask, 0.0, 1.0), np.float32)
 
 
-REFINE = Stage.of(refine, version=4, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
+REFINE = Stage.of(refine, version=5, cites=("10.1038/nmeth.2115", "10.1038/s41592-019-0591-8"))
