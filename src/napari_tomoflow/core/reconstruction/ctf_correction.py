@@ -32,6 +32,7 @@ from napari_tomoflow.core.errors import DataError
 from napari_tomoflow.core.kernels.backprojection import ROWS
 from napari_tomoflow.core.kernels.depth_backprojection import backproject_versions
 from napari_tomoflow.core.model import CtfSeries, Optics
+from napari_tomoflow.core.ops.aberrations import odd_phase_rad
 from napari_tomoflow.core.ops.backprojection import Backprojector, LineGeometry
 from napari_tomoflow.core.ops.ctf import gamma_2d_rad, gamma_per_defocus, rfft_frequencies
 from napari_tomoflow.core.reconstruction.params import CtfFilter, ReconstructParams
@@ -39,6 +40,7 @@ from napari_tomoflow.core.reconstruction.setting import Setting
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
+Transfer = NDArray[np.float32] | NDArray[np.complex64]
 
 CtfDepth = Literal["voxel", "plane", "none"]
 """Whose depth counts: that of each voxel, that of the plane z = 0 below it, or that of the centre for all."""
@@ -139,20 +141,25 @@ class CtfCorrection:
             corrected = scipy.fft.irfft2(corrected_rft, image_yx.shape, workers=get_num_threads(), overwrite_x=True)
             yield np.asarray(corrected, np.float32)
 
-    def transfer(self, index: int, shape_yx: tuple[int, int]) -> Callable[[float], Image]:
-        """Return what corrects the half transforms of images of one tilt, as a function of the depth in Å."""
+    def transfer(self, index: int, shape_yx: tuple[int, int]) -> Callable[[float], Transfer]:
+        """Return what corrects the half transforms of images of one tilt, as a function of the depth in Å.
+
+        It turns back what odd aberrations have turned, as wherever particles are cut out.
+        """
         ctf, tilt = self._ctf, int(self._tilts[index])
         k_yx = rfft_frequencies(shape_yx, self._pixel_ang)
         defocus_ang = float(ctf.defocus_u_ang[tilt]), float(ctf.defocus_v_ang[tilt])
         gamma = gamma_2d_rad(
             k_yx, *defocus_ang, float(ctf.azimuth_deg[tilt]), ctf.optics, float(ctf.phase_deg[tilt])
         ).astype(np.float32)
-        k_inv_ang = np.hypot(*ctf.optics.true_frequencies(k_yx))
-        per_depth = (ctf.hand * gamma_per_defocus(k_inv_ang, ctf.optics)).astype(np.float32)
+        true_yx = ctf.optics.true_frequencies(k_yx)
+        per_depth = (ctf.hand * gamma_per_defocus(np.hypot(*true_yx), ctf.optics)).astype(np.float32)
+        back = np.exp(-1j * odd_phase_rad(true_yx, ctf.optics)).astype(np.complex64)
 
-        def at(depth_ang: float) -> Image:
+        def at(depth_ang: float) -> Transfer:
             values = np.sin(gamma + np.float32(depth_ang) * per_depth)
-            return np.sign(values) if self._how == "flip" else values
+            corrected = np.sign(values) if self._how == "flip" else values
+            return corrected * back if ctf.optics.aberrations.is_odd else corrected
 
         return at
 

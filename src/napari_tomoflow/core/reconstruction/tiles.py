@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from napari_tomoflow.core.kernels.insertion import divide_by_weights, insert_slices
 from napari_tomoflow.core.ops.fourier import next_fast_size
-from napari_tomoflow.core.reconstruction.ctf_correction import correction_for
+from napari_tomoflow.core.reconstruction.ctf_correction import Transfer, correction_for
 from napari_tomoflow.core.reconstruction.density_store import DensityStore
 from napari_tomoflow.core.reconstruction.images import VoxelImageMaker
 from napari_tomoflow.core.reconstruction.params import ReconstructParams
@@ -220,7 +220,7 @@ def _patch_mask(matrix: Floats, size: int, padded: int) -> Image:
 
 def _ctf_transfers(
     setting: Setting, params: ReconstructParams, matrices: Floats, padded: int
-) -> list[Callable[[float], Image]] | None:
+) -> list[Callable[[float], Transfer]] | None:
     """Prepare the correction of each tilt's patches, if that is wanted."""
     if params.ctf == "none":
         return None

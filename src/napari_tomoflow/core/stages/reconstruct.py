@@ -57,7 +57,8 @@ def reconstruct(
     frequency out. ``tiles`` are as sharp as the ramp and follow any geometry. ``sirt`` weights coarse
     detail more and noise less. ``sart`` comes to finer detail in fewer iterations. Both stop where
     reconstructions of every other tilt predict the remaining images best. Where a specimen is bent otherwise at
-    other heights, ``wbp`` unbends layer by layer; the other methods unbend all as the middle is.
+    other heights, ``wbp`` unbends layer by layer; the other methods unbend all as the middle is. With the CTF go the
+    aberrations of the lens, odd ones too.
     """
     from napari_tomoflow.core.reconstruction.density_store import DensityStore, stored_per_density
     from napari_tomoflow.core.reconstruction.halves import agreement, halves_of
@@ -142,6 +143,6 @@ def _profile_quality(sd_profile: NDArray[np.float64], voxel_ang: float) -> dict[
 
 RECONSTRUCT = Stage.of(
     reconstruct,
-    version=4,
+    version=5,
     cites=("Radermacher2006", "10.1016/j.jsb.2017.07.007", "10.1038/s41592-019-0591-8", "10.1016/0022-5193(72)90180-4"),
 )
