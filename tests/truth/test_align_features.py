@@ -33,13 +33,13 @@ def own():
     return simulate(
         SimulateParams(
             seed=3,
-            size_px=256,
+            size_px=320,
             pixel_ang=10.0,
-            n_tilts=25,
+            n_tilts=27,
             n_gold=0,
-            n_ribosomes=32,
-            n_proteasomes=13,
-            n_vesicles=1,
+            n_ribosomes=50,
+            n_proteasomes=20,
+            n_vesicles=2,
             n_contaminants=2,
             shift_px=20.0,
             tilt_error_deg=0.3,
