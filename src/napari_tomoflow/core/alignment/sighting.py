@@ -123,7 +123,7 @@ def sight(
         patches = np.empty((*inside[some].shape, side, side), np.float32)
         cut_patches(patches, stack.images, np.ascontiguousarray(centres_px[some]))
         predicted = np.zeros_like(patches)
-        predict_patches(predicted, patches, inside[some], matrices, radius_px)
+        predict_patches(predicted, patches, np.ascontiguousarray(inside[some]), matrices, radius_px)
         its_maps, its_noise = correlate_patches(patches, predicted, reach_px)
         np.add.at(maps, landmark[some], its_maps)
         np.add.at(variance, landmark[some], its_noise**2)

@@ -93,7 +93,8 @@ def line_geometry(matrices: Floats, voxel_ang: float, shape_zyx: tuple[int, int,
     # At 90° the x of the specimen is along the beam; any direction across the axis will do.
     across = np.where(step_x[:, None] > 1e-6, p_x, p_y[:, ::-1] * (1, -1))
     axes = np.stack([across / np.linalg.norm(across, axis=1)[:, None], p_y], axis=2)
-    step_z, lean = np.linalg.solve(axes, p_z[:, :, None])[:, :, 0].T
+    # Contiguous: kernels are compiled anew for every layout they meet.
+    step_z, lean = np.ascontiguousarray(np.linalg.solve(axes, p_z[:, :, None])[:, :, 0].T)
     image_from_line = np.concatenate([axes, matrices[:, :2, 3:] / voxel_ang], axis=2)
     half_u = int(np.ceil((step_x * nx + np.abs(step_z) * nz).max() / 2)) + 2
     most_lean = np.abs(lean).max() * nz / 2
