@@ -39,7 +39,8 @@ def gather_ensemble(
     given
         Name of the stage's input.
     from_job, but_job
-        As in `plan.make_plan`.
+        As in `plan.make_plan`. A species that is named and was never averaged on the way to `from_job` comes from its
+        newest job.
 
     Raises
     ------
@@ -50,7 +51,12 @@ def gather_ensemble(
     parts: Parts = {}
     used: dict[str, None] = {}
     for item in named or lineage.items():
-        average = newest_average(lineage, item, from_job, but_job)
+        upon = from_job
+        average = newest_average(lineage, item, upon, but_job)
+        if average is None and named and from_job is not None:
+            # Averaged beside that job, not before it; who names a species wants it all the same.
+            upon = None
+            average = newest_average(lineage, item, upon, but_job)
         if average is None and named:
             raise MissingError(f"There is no average of {item} with its particles; run `tomoflow refine` first.")
         shown = [] if average is None else [each for each in series if each in series_shown(average, lineage)]
@@ -58,7 +64,7 @@ def gather_ensemble(
             continue
         used |= dict.fromkeys(shown)
         parts[DensityMap, item] = average
-        parts[ParticleSet, item] = newest_particles(lineage, average, from_job, but_job)
+        parts[ParticleSet, item] = newest_particles(lineage, average, upon, but_job)
     if not parts:
         raise MissingError(
             f"No average has particles in {', '.join(series)}; run `tomoflow refine` first, or choose other series."

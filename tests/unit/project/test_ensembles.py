@@ -81,6 +81,18 @@ def test_the_newest_average_is_taken_unless_a_job_is_named(averaged):
     }  # fmt: skip
 
 
+def test_species_that_are_named_come_along_from_wherever_they_were_averaged(averaged):
+    run(averaged, fake.SHINE, fake.ShineParams(species="blot"))
+    beside = jobs_of(averaged, fake.ShineParams(species="spot, blot", turn_deg=2), from_job=5)
+    assert {key: job for key, job in beside.items() if "spot" in key or "blot" in key} == {
+        "ensemble.DensityMap.spot": 5, "ensemble.ParticleSet.spot": 5,
+        "ensemble.DensityMap.blot": 8, "ensemble.ParticleSet.blot": 8,
+    }  # fmt: skip
+    assert (beside["ensemble.Alignment.A"], beside["ensemble.Alignment.B"]) == (3, 3)
+    with pytest.raises(MissingError, match="no average of clot"):
+        jobs_of(averaged, fake.ShineParams(species="spot, clot"), from_job=5)
+
+
 def test_a_stage_of_single_series_gets_the_particles_of_that_series(averaged):
     run(averaged, fake.BUILD, fake.BuildParams(), series=["A"])
     record = run(averaged, fake.PLACE, fake.PlaceParams())
