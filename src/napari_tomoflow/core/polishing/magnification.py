@@ -42,7 +42,6 @@ _TURNS = 3
 _EXPECTED = 0.01
 """How large a stretch may well be: fits that see little shall not run away."""
 
-
 _LEAST_COMMON = 0.05
 """Share of its power that the halves of the average have in common in rings that are listened to."""
 
@@ -68,6 +67,7 @@ class FoundStretch:
         amplitude = _amplitude(sums, stretch)
         for _ in range(_TURNS if stretched else 0):
             agreement, power = sums.measured(stretch, sums.common)
+            # How much a ring counts is a matter of the noise in it, how strong the map is in it is none.
             telling = power > _LEAST_COMMON * sums.measured(stretch)[1]
             true = np.divide(agreement, power, out=np.zeros(len(power)), where=telling)
             weight = np.where(telling, amplitude, 0.0)
@@ -153,15 +153,8 @@ def refine_magnification(
 
     Parameters
     ----------
-    source : DatasetImages
-        Particles of both halves, on the grid of the maps.
-    halves : pair of float32[n, n, n]
-        Average of either half, filtered by how far the halves agree and masked.
-    band : Band
-    n_folds : int
-        Parts of the particles, each of which is left out once.
-    report, map_batches
-        See `core.report` and `core.stage`.
+    source, halves, band, n_folds, report, map_batches
+        See `core.polishing.aberrations.refine_optics`.
 
     Returns
     -------
