@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_tomoflow.core.averaging.images import ParticleImages, shift_phases
 from napari_tomoflow.core.averaging.search import Reference
+from napari_tomoflow.core.model import Optics
 from napari_tomoflow.core.ops.geometry import tilt_rotations
 from napari_tomoflow.core.ops.so3 import angular_distance_deg
 from napari_tomoflow.core.polishing.subtilt_search import Spread, SubtiltPlan, search_subtilts
@@ -61,6 +62,21 @@ def test_turned_and_shifted_images_are_found(reference, particles):
     assert angular_distance_deg(found.rotations.reshape(-1, 3, 3), true).max() < 0.3
     np.testing.assert_allclose(found.agreement / found.power, 1.0, atol=0.02)
     assert found.shown.all()
+
+
+def test_images_that_are_stretched_are_found_turned_like_others(reference, particles):
+    stretch = Optics(magnification=((1.015, 0.0), (0.0, 0.985))).stretch
+    turns, shift_ang_yx = off(4)
+    images = imaged(reference, particles, stretch @ turns, shift_ang_yx)
+    true = (turns @ images.rotations).reshape(-1, 3, 3)
+    images = replace(images, rotations=stretch @ images.rotations)
+    found = search_subtilts(images, particles.matrices, particles.ids, reference, PLAN)
+    upright = (np.linalg.inv(stretch) @ found.rotations).reshape(-1, 3, 3)
+    np.testing.assert_allclose(found.shift_ang_yx, shift_ang_yx, atol=0.1)
+    np.testing.assert_allclose(
+        upright @ np.swapaxes(upright, 1, 2), np.tile(np.eye(3), (len(upright), 1, 1)), atol=1e-9
+    )
+    assert angular_distance_deg(upright, true).max() < 0.3
 
 
 def test_who_else_is_in_the_batch_does_not_matter(reference, particles):
