@@ -12,6 +12,7 @@ from napari_tomoflow.core.model import (
     CtfSeries,
     Curve,
     Dataset,
+    Deformation,
     DensityMap,
     Ensemble,
     Frames,
@@ -53,6 +54,14 @@ class TinyInputs:
             noun = self._made[given.kind]()
             inputs[name] = (noun,) if given.many else noun
         return inputs
+
+    def bent_of(self, stage: Stage) -> dict[str, Any]:
+        """Return inputs as `of` does, but of a specimen that bends and leans along the axis."""
+        return {name: _bent(noun) if isinstance(noun, Alignment) else noun for name, noun in self.of(stage).items()}
+
+    def can_be_bent(self, stage: Stage) -> bool:
+        """Whether a stage takes an alignment, which says how the specimen bends."""
+        return any(given.kind is Alignment and not given.many for given in stage.inputs.values())
 
     @property
     def kinds(self) -> frozenset[type]:
@@ -128,6 +137,15 @@ class TinyInputs:
         return DensityMap(
             name=_SPECIES, volume=halves.mean(axis=0), voxel_ang=_SCENE.pixel_ang, halves=(halves[0], halves[1])
         )
+
+
+def _bent(alignment: Alignment) -> Alignment:
+    """Move every image a little, another way at every node, and lean the specimen along the axis."""
+    nodes = np.random.default_rng(3).normal(0, 10.0, (alignment.n_tilts, 3, 3, 2))
+    field_ang = (_SCENE.size_px * _SCENE.pixel_ang,) * 2
+    return alignment.replace(
+        xtilt_deg=np.full(alignment.n_tilts, 5.0), deformation=Deformation(nodes_ang_yx=nodes, field_ang_yx=field_ang)
+    )
 
 
 def _on_a_ball() -> ParticleSet:

@@ -23,6 +23,9 @@ _SMALLEST = {
 }  # fmt: skip
 """What keeps a stage short, by the names parameters have; those a stage lacks are passed over."""
 
+_WORTH_A_RUN = {"symmetry": ("C2",)}
+"""Values that ask for kernels of their own where a parameter offers no choices, by its name."""
+
 
 def warm_up(
     *,
@@ -54,20 +57,22 @@ def compile_stages(stages: Sequence[Stage], report: Report, *, every_choice: boo
     stages : sequence of Stage
     report : callable
     every_choice : bool
-        Run each once more for every other choice it offers. Not all can be made on so little, so that none of these
-        is told of.
+        Run each once more for every other choice it offers, and for a bent specimen. Not all can be made on so little,
+        so that none of these is told of.
     """
     from napari_tomoflow.cli.tiny_inputs import TinyInputs
 
-    ways = [(stage, small_params(stage), True) for stage in stages]
+    tiny = TinyInputs()
+    ways = [(stage, small_params(stage), tiny.of, True) for stage in stages]
     if every_choice:
-        ways += [(stage, params, False) for stage in stages for params in other_choices(stage)]
-    tiny, unfinished = TinyInputs(), []
-    for number, (stage, params, is_told_of) in enumerate(ways):
+        ways += [(stage, params, tiny.of, False) for stage in stages for params in other_choices(stage)]
+        ways += [(stage, small_params(stage), tiny.bent_of, False) for stage in stages if tiny.can_be_bent(stage)]
+    unfinished = []
+    for number, (stage, params, inputs_of, is_told_of) in enumerate(ways):
         share = part(report, number, len(ways))
         share(0, 1, f"Compiling {stage.name}")
         try:
-            stage(params, tiny.of(stage), report=_saying(stage, share))
+            stage(params, inputs_of(stage), report=_saying(stage, share))
         except TomoflowError as error:
             if is_told_of:
                 unfinished.append(f"{stage.name} could not be tried to the end: {error}")
@@ -88,7 +93,7 @@ def other_choices(stage: Stage) -> list[Params]:
     """Return the same parameters with every other choice in turn, as far as it goes with the rest."""
     small, found = small_params(stage), []
     for spec in stage.params.specs():
-        for choice in spec.choices:
+        for choice in (*spec.choices, *_WORTH_A_RUN.get(spec.name, ())):
             if choice not in (None, spec.default):
                 with suppress(TomoflowError):
                     found.append(small.replace(**{spec.name: choice}))
