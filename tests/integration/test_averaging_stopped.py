@@ -11,16 +11,18 @@ from napari_tomoflow.project import Project, run
 from unit.project import fake_stages as fake
 
 SPECIES = ("--species", "ribosome", "--diameter-ang", 260)
+FIRST_MAP = ("initial-model", *SPECIES, "--resolution-ang", 60, "--iterations", 10, "--starts", 1)
 COMMANDS = {
-    "initial-model": (*SPECIES, "--resolution-ang", 60, "--iterations", 10, "--starts", 1, "--lots", 2),
-    "refine": (*SPECIES, "--pixel-ang", 20, "--iterations", 4),
+    "annealed": (*FIRST_MAP, "--annealed", 200),
+    "in lots": (*FIRST_MAP, "--annealed", 0, "--lots", 2),
+    "refined": ("refine", *SPECIES, "--pixel-ang", 20, "--iterations", 4),
 }
-KEPT = {"initial-model": "initial_model.npz", "refine": "refinement.npz"}
+KEPT = {"annealed": "annealing_0.npz", "in lots": "initial_model.npz", "refined": "refinement.npz"}
 
 
 @pytest.fixture(scope="module")
 def picked(tmp_path_factory):
-    """Thirty ribosomes at their true places in seven images, whose geometry is what the series claims."""
+    """A hundred ribosomes at their true places in seven images, whose geometry is what the series claims."""
     scene = SimulateParams(
         name="A", size_px=128, pixel_ang=20.0, n_tilts=7, thickness_nm=80.0, n_ribosomes=30, n_proteasomes=0, n_gold=0,
         n_vesicles=0, dose_per_tilt_e_ang2=10.0, shift_px=0.0, axis_jitter_deg=0.0, tilt_error_deg=0.0,
@@ -39,7 +41,7 @@ def picked(tmp_path_factory):
 def straight(picked):
     """The same project in which nothing stops what is run."""
     project = copy_of(picked, "straight")
-    for name, words in COMMANDS.items():
+    for name, *words in COMMANDS.values():
         complete(name, project, *words)
     return project
 
@@ -48,8 +50,8 @@ def straight(picked):
 def stopped(picked):
     """The same project in which each command is killed once it has kept a step, and run again."""
     project = copy_of(picked, "stopped")
-    for number, (name, words) in enumerate(COMMANDS.items(), len(project.jobs()) + 1):
-        kept = project.jobs_folder / f"{number:04d}-{name}" / "ribosome.steps" / KEPT[name]
+    for number, (what, (name, *words)) in enumerate(COMMANDS.items(), len(project.jobs()) + 1):
+        kept = project.jobs_folder / f"{number:04d}-{name}" / "ribosome.steps" / KEPT[what]
         process = start(name, project.folder, *words)
         wait_until(kept.exists, timeout_s=600)
         process.kill()
@@ -69,9 +71,10 @@ def complete(name, project, *words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
-def test_what_was_killed_goes_on_and_ends_at_the_same_maps_and_poses(straight, stopped, name):
-    folders = [next(project.jobs_folder.glob(f"*-{name}")) for project in (straight, stopped)]
+@pytest.mark.parametrize("what", COMMANDS)
+def test_what_was_killed_goes_on_and_ends_at_the_same_maps_and_poses(straight, stopped, what):
+    after_picks = list(COMMANDS).index(what) - len(COMMANDS)
+    folders = [project.job_folder(project.jobs()[after_picks].number) for project in (straight, stopped)]
     tables, maps = ("particles.star",), ("map.mrc", "map_half1.mrc", "map_half2.mrc")
     for file in tables + maps:
         one, other = ((folder / "ribosome" / file).read_bytes() for folder in folders)
