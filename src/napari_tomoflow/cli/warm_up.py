@@ -23,7 +23,7 @@ _SMALLEST = {
 }  # fmt: skip
 """What keeps a stage short, by the names parameters have; those a stage lacks are passed over."""
 
-_WORTH_A_RUN = {"symmetry": ("C2",)}
+_WORTH_A_RUN = {"symmetry": ("C2",), "annealed": (1000,)}
 """Values that ask for kernels of their own where a parameter offers no choices, by its name."""
 
 
