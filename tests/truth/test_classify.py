@@ -131,7 +131,7 @@ def test_stopped_between_repeats_it_goes_on_to_the_same_classes(ribosomes):
 def test_the_average_of_each_class_shows_its_own_conformation(ribosomes):
     images, truth = ribosomes
     mask = soft_sphere(images.box_px, 12.0)
-    made = class_maps(images, truth, np.ones(len(truth)), "C1", mask, 1)
+    made = class_maps(images, truth, np.ones(len(truth)), "C1", DIAMETER_ANG, mask, 1)
     likeness = np.array(
         [[shell_sums(one.volume * mask, each.volume * mask).fsc[4:11].mean() for each in images.each] for one in made]
     )
@@ -143,7 +143,7 @@ def test_the_average_of_each_class_shows_its_own_conformation(ribosomes):
 def test_a_class_within_one_half_has_its_particles_dealt_to_both():
     images, _ = mixed_ribosomes(16, box_px=24, pixel_ang=18.0, snr=3.0, n_tilts=11)
     number = (images.particles.half == 1).astype(np.int64)
-    for one in class_maps(images, number, np.ones(16), "C1", soft_sphere(24, 9.0), 1):
+    for one in class_maps(images, number, np.ones(16), "C1", DIAMETER_ANG, soft_sphere(24, 9.0), 1):
         assert all(np.abs(half).max() > 0 for half in one.halves)
         assert np.isfinite(one.volume).all()
 

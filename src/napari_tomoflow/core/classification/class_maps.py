@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, fsc_curve, settled_fsc
 from napari_tomoflow.core.averaging.images import ImageSource
 from napari_tomoflow.core.averaging.reconstruct import complete_plane, solve, sum_halves, symmetrised
 from napari_tomoflow.core.ops.so3 import symmetry_operators
@@ -28,7 +28,7 @@ class ClassMap:
     Attributes
     ----------
     volume : float32[n, n, n]
-        Filtered by how far the masked halves agree.
+        Filtered by how much of each shell is signal.
     halves : pair of float32[n, n, n]
     curve : FscCurve
     """
@@ -43,6 +43,7 @@ def class_maps(
     class_of: Indices,
     weights: Floats,
     symmetry: str,
+    diameter_ang: float,
     mask: Reals,
     seed: int,
     report: Report = silent,
@@ -59,6 +60,8 @@ def class_maps(
     weights : float64[P]
         How much each particle counts.
     symmetry : str
+    diameter_ang : float
+        Of the particle.
     mask : float32[n, n, n]
         For the FSC.
     seed : int
@@ -77,7 +80,7 @@ def class_maps(
         mine = np.where(class_of == number, weights, 0.0)
         halves = _both_halves(source.particles.half, mine > 0)
         here = source.at(source.particles.replace(half=halves))
-        made.append(_average(here, mine, symmetry, mask, seed, part(report, number, count), map_batches))
+        made.append(_average(here, mine, symmetry, diameter_ang, mask, seed, part(report, number, count), map_batches))
     return tuple(made)
 
 
@@ -94,6 +97,7 @@ def _average(
     source: ImageSource,
     weights: Floats,
     symmetry: str,
+    diameter_ang: float,
     mask: Reals,
     seed: int,
     report: Report,
@@ -105,6 +109,7 @@ def _average(
         complete_plane(cube)
     if len(operators) > 1:
         cubes = [symmetrised(cube, operators, grid) for cube in cubes]
-    halves = solve(cubes, grid, operators).halves
-    curve = fsc_curve(*halves, source.pixel_ang, mask, seed)
-    return ClassMap(solve(cubes, grid, operators, np.clip(curve.corrected, 0.0, 1.0)).volume, halves, curve)
+    raw = solve(cubes, grid, operators)
+    curve = fsc_curve(*raw.halves, source.pixel_ang, mask, seed)
+    agreed = settled_fsc(curve.corrected, raw.weight, source.box_px * source.pixel_ang / diameter_ang)
+    return ClassMap(solve(cubes, grid, operators, agreed).volume, raw.halves, curve)

@@ -98,7 +98,9 @@ def realigned(
     """
     first, second = part(report, 0, 2), part(report, 1, 2)
     weights = split.shares.max(axis=1)
-    maps = class_maps(source, split.class_of, weights, recipe.symmetry, ball, recipe.seed, first, map_batches)
+    maps = class_maps(
+        source, split.class_of, weights, recipe.symmetry, recipe.diameter_ang, ball, recipe.seed, first, map_batches
+    )
     finest = max(agreement_radius(one.curve.corrected) for one in maps)
     finest = min(max(finest, _LEAST_STEPS), recipe.radius)
     references = tuple(tuple(_reference(one, half, ball, finest) for one in maps) for half in (0, 1))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tomoflow.core.averaging.cubes import CubeGrid
-from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve
+from napari_tomoflow.core.averaging.fsc_curve import FscCurve, agreement_radius, fsc_curve, settled_fsc
 from napari_tomoflow.core.averaging.images import ImageSource
 from napari_tomoflow.core.averaging.recipe import Recipe
 from napari_tomoflow.core.averaging.reconstruct import Reconstruction, solve, sum_halves, whole_sum
@@ -52,13 +52,17 @@ class Averaged:
         Whole sums over either half.
     grid : CubeGrid
     result : Reconstruction
+        Filtered by how much of each shell is signal.
     curve : FscCurve
+    agreed : float64[n / 2 + 1]
+        How much of each shell is signal, see `settled_fsc`.
     """
 
     cubes: Sequence[Reals]
     grid: CubeGrid
     result: Reconstruction
     curve: FscCurve
+    agreed: Floats
 
     @classmethod
     def of(cls, cubes: Sequence[Reals], grid: CubeGrid, species: Species, seed: int) -> "Averaged":
@@ -68,7 +72,8 @@ class Averaged:
         operators = symmetry_operators(recipe.symmetry)
         raw = solve(cubes, grid, operators)
         curve = fsc_curve(*raw.halves, recipe.width_ang / grid.box_px, mask, seed)
-        return cls(cubes, grid, solve(cubes, grid, operators, np.clip(curve.corrected, 0.0, 1.0)), curve)
+        agreed = settled_fsc(curve.corrected, raw.weight, recipe.coarsest)
+        return cls(cubes, grid, solve(cubes, grid, operators, agreed), curve, agreed)
 
     @classmethod
     def made(
@@ -91,6 +96,6 @@ class Averaged:
 
     def filtered(self, mask: Reals) -> list[Reals]:
         """Return what particles of either half are compared with."""
-        agreed = np.clip(self.curve.corrected, 0.0, 1.0)[: int(self.radius) + 2]
+        agreed = self.agreed[: int(self.radius) + 2]
         soft = np.clip(fourier_crop(mask, (self.grid.box_px,) * 3), 0.0, 1.0)
         return [shell_filtered(half, agreed) * soft for half in self.result.halves]

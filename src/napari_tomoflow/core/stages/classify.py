@@ -166,6 +166,7 @@ def classify(
         split.class_of,
         split.shares.max(axis=1),
         recipe.symmetry,
+        diameter,
         np.asarray(shown.mask, np.float32),
         params.seed,
         part(report, _SHARES - 1, _SHARES),
@@ -266,4 +267,4 @@ def _grid_of_maps(data: Dataset, reference: DensityMap | None, params: ClassifyP
     )
 
 
-CLASSIFY = Stage.of(classify, version=1, cites=("10.1038/nmeth992", "10.1111/1467-9868.00196"))
+CLASSIFY = Stage.of(classify, version=2, cites=("10.1038/nmeth992", "10.1111/1467-9868.00196"))

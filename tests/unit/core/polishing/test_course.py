@@ -18,7 +18,7 @@ def curve(agreed):
 
 
 def state(agreed, history):
-    return State({}, {}, {"hook": Averaged((), None, None, curve(agreed))}, {}, tuple(history))
+    return State({}, {}, {"hook": Averaged((), None, None, curve(agreed), agreed)}, {}, tuple(history))
 
 
 class Told:
