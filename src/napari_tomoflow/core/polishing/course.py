@@ -3,7 +3,7 @@
 A round compares every image of every particle with the average of its half once (`correlation`), finds the geometry
 that makes the images likeliest from what that left (`choice`), refines poses at it, and averages anew. It is kept
 if particles left out speak for a part of that geometry, or if the halves agree better than before; the first after
-which they do not ends the course.
+which they do not, or which finds no more than a trace of what was found before, ends the course.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +45,9 @@ _OF_SINGLE = ("particles", "paths")
 _MOST_BYTES = 4e9
 """Memory for the maps of one series."""
 
+_TRACE = 0.01
+"""Share of the gain of an earlier round below which another is the last: particles enough make any gain sure."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -57,7 +60,7 @@ class Settings:
     reach_ang : float
         How far images may lie from where they are thought to be.
     folds : int
-        How many tenths of the particles are left out in turn.
+        How many tenths of the particles are left out in turn, at least; of small series more are.
     poses : bool
         Whether particles are turned, too.
     paths : bool
@@ -68,7 +71,7 @@ class Settings:
 
     rounds: int = 3
     reach_ang: float = 30.0
-    folds: int = 4
+    folds: int = 2
     poses: bool = True
     paths: bool = True
     dose_weighting: DoseModel = "grant-grigorieff"
@@ -143,8 +146,23 @@ def _is_proven(after: State) -> bool:
 
     Halves share the errors of the geometry, which make them agree, too: they may agree less once it is right.
     """
-    series = after.history[-1]["series"].values()
-    return any(said["accepted"] for one in series for name, said in one["parts"].items() if name not in _OF_SINGLE)
+    *before, last = after.history
+    shared = {name for one in last["series"].values() for name in _accepted(one)} - set(_OF_SINGLE)
+    return bool(shared) and _is_worth_it(last["series"], before)
+
+
+def _accepted(series: Mapping[str, Any]) -> dict[str, float]:
+    """Return the parts of a series that a round accepted, and by how much each particle gained."""
+    return {name: said["gain"] for name, said in series["parts"].items() if said["accepted"]}
+
+
+def _is_worth_it(series: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether what a round found is more than a trace of what one of those before brought."""
+    gains = [
+        sum(gain for one in some.values() for gain in _accepted(one).values())
+        for some in (series, *(one["series"] for one in before if "series" in one))
+    ]
+    return gains[0] > _TRACE * max(gains[1:], default=0.0)
 
 
 def _agree_better(after: State, before: State) -> bool:
@@ -193,8 +211,10 @@ class _Course:
         return State(kept.particles, kept.alignments, averages, kept.before, kept.history)
 
     def advanced(self, state: State, report: Report) -> State:
-        """Go through a round; where it finds nothing, averages stay as they are."""
+        """Go through a round; where it finds nothing worth averaging anew for, all stays as it is."""
         found, series = self._geometry(state, part(report, 0, 2))
+        if not _is_worth_it(series, state.history):
+            found = state
         averages, particles, changes = {}, {}, {}
         for number, name in enumerate(self.species):
             if found is state:

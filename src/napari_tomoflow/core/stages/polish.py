@@ -45,7 +45,7 @@ class PolishParams(Params):
         True, help="Regularised: let each particle move by itself, too, where tilts left out agree with that."
     )
     folds: int = param(
-        4, low=1, high=10, expert=True, help="Regularised: how many tenths of the particles judge what the others say."
+        2, low=1, high=10, expert=True, help="Regularised: how many tenths of the particles judge what the others say."
     )
     seed: int = param(1, low=0, expert=True, help="Start of all random numbers.")
     dose_weighting: DoseModel = param("grant-grigorieff", expert=True, help="How exposure fades the tilts.")

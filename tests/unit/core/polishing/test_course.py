@@ -21,8 +21,11 @@ def state(agreed, history):
     return State({}, {}, {"hook": Averaged((), None, None, curve(agreed), agreed)}, {}, tuple(history))
 
 
+GAINS = {"much": 400.0, "little": 0.5}
+
+
 class Told:
-    """A course whose rounds come to what is told: how far the halves agree, and which parts were accepted."""
+    """A course whose rounds come to what is told: how far the halves agree, which parts were accepted, and gains."""
 
     rounds = ()
 
@@ -40,7 +43,8 @@ class Told:
 
     def advanced(self, before, _):
         agreed, *accepted = self.rounds[len(before.history) - 1]
-        parts = {name: {"accepted": name in accepted} for name in ("particles", "shifts", "bending")}
+        gain = GAINS.get(accepted[-1], 1.0) if accepted else 0.0
+        parts = {name: {"accepted": name in accepted, "gain": gain} for name in ("particles", "shifts", "bending")}
         return state(agreed, [*before.history, {"series": {"A": {"parts": parts}}, "kept": True}])
 
     def ended(self, after, _):
@@ -54,8 +58,15 @@ class Told:
         ([(0.6, "shifts"), (0.6,), (0.9,)], [True, False]),
         ([(0.4, "particles"), (0.9,)], [False]),
         ([(0.6, "particles"), (0.5, "shifts"), (0.9, "shifts")], [True, True]),
+        ([(0.6, "shifts", "much"), (0.6, "shifts", "little"), (0.9, "shifts")], [True, False]),
     ],
-    ids=["agrees better each time", "nothing new", "places alone, agrees less", "a shared part, agrees less"],
+    ids=[
+        "agrees better each time",
+        "nothing new",
+        "places alone, agrees less",
+        "a shared part, agrees less",
+        "a trace of what was found before",
+    ],
 )
 def test_a_round_counts_that_particles_left_out_or_halves_speak_for(monkeypatch, rounds, kept):
     monkeypatch.setattr(course, "_Course", type("Course", (Told,), {"rounds": rounds}))
