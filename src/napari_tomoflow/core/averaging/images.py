@@ -191,7 +191,7 @@ def boxes_of(wide_rft: NDArray[Any], box_px: int) -> Reals:
     m, half = wide_rft.shape[-2], box_px // 2
     wide = scipy.fft.irfft2(wide_rft, s=(m, m), norm="ortho")
     boxes = np.empty((*wide.shape[:-2], box_px, box_px), np.float32)
-    # Four corners: a third of the time that picking rows and columns takes.
+    # Four corners, copied whole: picking rows and columns by number takes longer.
     low, high, first, last = slice(half), slice(half, None), slice(half), slice(m - half, None)
     for rows, from_rows in ((low, first), (high, last)):
         for columns, from_columns in ((low, first), (high, last)):

@@ -25,8 +25,8 @@ _ONE = np.uintp(1)
 _LONGEST_TURN_RAD = 0.2
 _LONGEST_PHASE_RAD = 1.5
 _CLOSE_RAD = 5e-2
-"""A step is the last when it moves no sample's phase by more: poses are then within a twentieth of what noise does to
-them, and a map that is interpolated between its cells, having kinks, hardly tells any better."""
+"""A step is the last when it moves no sample's phase by more: most poses are then within a twentieth of what noise
+does to them, and a map that is interpolated between its cells, having kinks, hardly tells any better."""
 _BLOCK = 128
 """Samples whose products are summed together: they stay in the fastest memory."""
 _TURN = 2.0 * math.pi
